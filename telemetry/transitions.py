@@ -1,0 +1,144 @@
+"""Transitions: the only thing that leaves a detector.
+
+A transition says that on one lift, at one event time, a finding was raised, changed or cleared, and
+why. Within one (lift, finding family) raise and clear alternate; updates come between them.
+Detectors produce ``Transitions`` (columns); the shell turns them into ``Transition`` records, which
+are rare, so a Python object each is affordable.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+
+FIXED = {
+    "row": "i4",  # dense row of the lift
+    "t_us": "i8",  # event time of the transition
+    "onset_us": "i8",  # event time at which the condition began; frozen when raised
+    "kind": "i1",  # FindingKind under which it was raised: the identity of the alarm
+    "kind_now": "i1",  # FindingKind as it is now (another class of the same family)
+    "change": "i1",  # Change
+    "reason": "i1",  # ClearReason
+    "confidence": "i1",  # Confidence
+    "last_seen_us": "i8",  # time of the newest frame known then; nothing is known after it
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """Transitions of one detector as columns of equal length ``k``, sorted by (t_us, row).
+
+    Parameters
+    ----------
+    rule, version
+        Name and version of the rule that produced them.
+    columns
+        One array of shape (k,) for each name in ``FIXED``.
+    criteria
+        Named criteria, arrays of int8: 1 held, 0 did not hold, -1 unknown.
+    values
+        Values used, with units in their names; float32/64 or integers, NaN or -1 = unknown.
+    thresholds
+        Thresholds applied to that lift, with units in their names.
+    """
+
+    rule: str
+    version: str
+    columns: Mapping[str, NDArray[Any]]
+    criteria: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    values: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    thresholds: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of transitions, ``k``."""
+        return len(self.columns["t_us"])
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return a fixed column, shape (k,)."""
+        return self.columns[name]
+
+    @classmethod
+    def none(cls, rule: str, version: str) -> Self:
+        """Return no transitions."""
+        return cls(rule, version, {name: np.empty(0, dtype) for name, dtype in FIXED.items()})
+
+    def at_rows(self, rows: NDArray[Any]) -> Self:
+        """Return them with every ``row`` replaced by ``rows[row]`` (compact to dense)."""
+        columns = {**self.columns, "row": rows[self.columns["row"]].astype("i4")}
+        return type(self)(
+            self.rule, self.version, columns, self.criteria, self.values, self.thresholds
+        )
+
+    def records(self, elevator_ids: NDArray[Any]) -> list["Transition"]:
+        """Return them as records; ``elevator_ids`` maps dense rows to registry keys."""
+        return [self._record(i, elevator_ids) for i in range(len(self))]
+
+    def _record(self, i: int, elevator_ids: NDArray[Any]) -> "Transition":
+        c = self.columns
+        return Transition(
+            elevator_id=int(elevator_ids[c["row"][i]]),
+            t_us=int(c["t_us"][i]),
+            onset_us=int(c["onset_us"][i]),
+            kind=FindingKind(int(c["kind"][i])),
+            kind_now=FindingKind(int(c["kind_now"][i])),
+            change=Change(int(c["change"][i])),
+            reason=ClearReason(int(c["reason"][i])),
+            confidence=Confidence(int(c["confidence"][i])),
+            last_seen_us=int(c["last_seen_us"][i]),
+            rule=self.rule,
+            version=self.version,
+            criteria={k: _tri(v[i]) for k, v in self.criteria.items()},
+            values={k: _scalar(v[i]) for k, v in self.values.items()},
+            thresholds={k: _scalar(v[i]) for k, v in self.thresholds.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One transition of one lift, with plain Python values; ``None`` in evidence = unknown."""
+
+    elevator_id: int
+    t_us: int
+    onset_us: int
+    kind: FindingKind
+    kind_now: FindingKind
+    change: Change
+    reason: ClearReason
+    confidence: Confidence
+    last_seen_us: int
+    rule: str
+    version: str
+    criteria: Mapping[str, bool | None]
+    values: Mapping[str, float | int | None]
+    thresholds: Mapping[str, float | int | None]
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the evidence as it is stored and sent (JSON types only)."""
+        return {
+            "criteria": dict(self.criteria),
+            "values": dict(self.values),
+            "unknown": sorted(k for k, v in self.values.items() if v is None),
+            "confidence": self.confidence.name.lower(),
+            "last_seen_us": self.last_seen_us,
+        }
+
+
+def in_order(blocks: Iterable[Transitions], elevator_ids: NDArray[Any]) -> list[Transition]:
+    """Return the records of all detectors by (time, lift, kind), the order in which they count."""
+    records = [r for block in blocks for r in block.records(elevator_ids)]
+    records.sort(key=lambda r: (r.t_us, r.elevator_id, r.kind, r.change == Change.RAISED))
+    return records
+
+
+def _tri(value: Any) -> bool | None:
+    return None if value < 0 else bool(value)
+
+
+def _scalar(value: Any) -> float | int | None:
+    if isinstance(value, np.floating):
+        return None if np.isnan(value) else round(float(value), 6)
+    return None if value == -1 else int(value)
