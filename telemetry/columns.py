@@ -1,8 +1,8 @@
 """The one table of frame columns: every other list of columns is derived from here.
 
-What a column is called, how it is held in memory, its unit, its key on the wire, its SQL type and its
-valid range are decided here and nowhere else. The wire codec, ``FrameBatch``, the COPY writer, the
-migration, the API and the glossary read this table.
+What a column is called, how it is held in memory, its unit, its key on the wire, its SQL type and
+its valid range are decided here and nowhere else. The wire codec, ``FrameBatch``, the COPY writer,
+the migration, the API and the glossary read this table.
 
 Invariant: *unknown is a value*. Every optional column has one: NaN for floats, ``UNKNOWN`` (-1) for
 integers, and NULL in SQL. A detector never sees "false" where a terminal said nothing.
@@ -27,7 +27,7 @@ NATIONAL_CODES: Final = (
     *range(61, 66),  # 61-65 escalator faults
     90,  # alarm button
 )
-"""Two-digit codes of GB/T 24476. In ``codes`` the code at index ``i`` of this tuple is bit ``i``."""
+"""Two-digit codes of GB/T 24476. In ``codes``, bit ``i`` is the code at index ``i``."""
 
 CODE_BIT: Final = MappingProxyType({code: bit for bit, code in enumerate(NATIONAL_CODES)})
 
@@ -144,9 +144,7 @@ def _flag(name: str, about: str, key: str = "") -> Column:
     return Column(name, key or name, "flag", "i1", "smallint", about=about)
 
 
-def _real(
-    name: str, key: str, low: float, high: float, unit: str, about: str
-) -> Column:
+def _real(name: str, key: str, low: float, high: float, unit: str, about: str) -> Column:
     return Column(name, key, "real", "f4", "real", low, high, unit, (), about)
 
 
