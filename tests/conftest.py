@@ -1,0 +1,91 @@
+"""Fixtures that reach real parts: one stack a session, one cloned database a test.
+
+Unit tests take none of these and touch no network. The services are found or made by the same code
+as ``make stack`` and ``hoistway demo`` use (``service.stack``).
+"""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from service.stack import Stack, open_stack
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile(
+    "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Keep the developer's own HOISTWAY_ settings out of tests (addresses are used by the stack)."""
+    kept = {"HOISTWAY_DATABASE_URL", "HOISTWAY_MQTT_URL", "HOISTWAY_STACK_DIR"}
+    removed = {k: v for k, v in os.environ.items() if k.startswith("HOISTWAY_") and k not in kept}
+    for key in removed:
+        del os.environ[key]
+    yield
+    os.environ.update(removed)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """Return the session's TimescaleDB and Mosquitto; never stop these, see ``own_stack``."""
+    with open_stack(ROOT) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_stack() -> Iterator[Stack]:
+    """Return private services of this test, which it may stop, kill and freeze."""
+    with open_stack(ROOT, own=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def template_database(stack: Stack) -> Iterator[str]:
+    """Return the name of a migrated database that tests clone."""
+    from migrations import run as migrations
+
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    asyncio.run(_execute(stack.database_url, f'CREATE DATABASE "{name}"'))
+    asyncio.run(migrations.upgrade(database_at(stack.database_url, name)))
+    yield name
+    asyncio.run(_execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def database_url(stack: Stack, template_database: str) -> Iterator[str]:
+    """Return the URL of an empty, migrated database of this test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    create = f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'
+    asyncio.run(_execute(stack.database_url, create))
+    yield database_at(stack.database_url, name)
+    asyncio.run(_execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def mqtt_url(stack: Stack) -> str:
+    """Return the URL of the session's broker, with an account that may do everything."""
+    return stack.mqtt_url
+
+
+def database_at(url: str, name: str) -> str:
+    """Return ``url`` pointing to another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
