@@ -92,11 +92,33 @@ install_with_uv() {
     VIRTUAL_ENV="$venv" "$venv/bin/uv" pip sync -q --require-hashes "$lock" >&2
 }
 
-# The project itself, editable; hatchling is in the lock, so nothing is fetched for the build.
+# The project itself, editable: a path file, the metadata and the command, without a build step.
 install_project() {
-    VIRTUAL_ENV="$venv" "$venv/bin/uv" pip install -q --no-deps --no-build-isolation --offline \
-        -e "$root" >&2 && return
-    run_pip install -q --no-deps --no-build-isolation --disable-pip-version-check -e "$root" >&2
+    "$venv/bin/python" - "$root" <<'PYTHON'
+import shutil, sys, sysconfig, tomllib
+from pathlib import Path
+
+root, site = Path(sys.argv[1]), Path(sysconfig.get_path("purelib"))
+project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+name, version = project["name"], project["version"]
+for old in site.glob(f"{name}-*.dist-info"):
+    shutil.rmtree(old)
+(site / f"{name}.pth").write_text(f"{root}\n", encoding="utf-8")
+info = site / f"{name}-{version}.dist-info"
+info.mkdir()
+metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+(info / "METADATA").write_text(metadata, encoding="utf-8")
+scripts = project.get("scripts", {})
+lines = ["[console_scripts]", *(f"{command} = {target}" for command, target in scripts.items())]
+(info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+(info / "RECORD").write_text("", encoding="utf-8")
+for command, target in scripts.items():
+    module, function = target.split(":")
+    path = Path(sysconfig.get_path("scripts")) / command
+    text = f"#!{sys.executable}\nimport sys\n\nfrom {module} import {function}\n\n"
+    path.write_text(f"{text}sys.exit({function}())\n", encoding="utf-8")
+    path.chmod(0o755)
+PYTHON
 }
 
 make_venv() {
