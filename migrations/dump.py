@@ -1,7 +1,8 @@
 """Write our schema as SQL, always the same for the same schema: the golden ``schema.sql``.
 
-Made from the catalogs rather than by ``pg_dump``, whose text differs by version. Chunks, Alembic's own
-table and what only the community edition has are left out, so both editions give the same text.
+Made from the catalogs rather than by ``pg_dump``, whose text differs by version. Chunks,
+Alembic's own table and what only the community edition has are left out, so both editions give
+the same text.
 """
 
 from collections.abc import Iterable

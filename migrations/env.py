@@ -1,8 +1,9 @@
 """Alembic's environment: one connection, one transaction, lock and statement timeouts.
 
 ``run.py`` hands the connection over in ``config.attributes``; called by the ``alembic`` program
-itself the URL comes from ``-x url=postgresql://...``. All revisions of one run share a transaction, so
-a failed upgrade leaves the database as it was. Two runs at once queue on an advisory lock.
+itself the URL comes from ``-x url=postgresql://...``. All revisions of one run share a
+transaction, so a failed upgrade leaves the database as it was. Two runs at once queue on an
+advisory lock.
 """
 
 import asyncio

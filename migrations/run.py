@@ -1,7 +1,7 @@
 """Bring a database to a revision, and ask which one it has: the programs' door to Alembic.
 
-``upgrade`` and ``downgrade`` are synchronous and run their own event loop, so inside one call them by
-``asyncio.to_thread``. They raise ``MigrationError`` with one line that names the remedy.
+``upgrade`` and ``downgrade`` are synchronous and run their own event loop, so inside one call
+them by ``asyncio.to_thread``. They raise ``MigrationError`` with one line that names the remedy.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """What the PostgreSQL server can do: is TimescaleDB there, which edition, may we create it.
 
-Synchronous on an SQLAlchemy connection, because Alembic's revisions are. Decides the wording of what
-is missing; what to leave out because of it, the revision decides.
+Synchronous on an SQLAlchemy connection, because Alembic's revisions are. Decides the wording of
+what is missing; what to leave out because of it, the revision decides.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ _INSTALL = (
     " shared_preload_libraries, or use the server that `make stack` or compose.yaml starts"
 )
 _CREATE = (
-    "extension timescaledb exists on the server but this role may not create it: let a superuser run"
+    "extension timescaledb is installed but this role may not create it: let a superuser run"
     ' "CREATE EXTENSION timescaledb" in database {database}, or use a role that may'
 )
 _PRELOAD = (

@@ -119,9 +119,9 @@ FRAMES: Final = (
     SELECT create_hypertable('frames', by_range('time', INTERVAL '1 day'),
                              create_default_indexes => false)""",
     "ALTER TABLE frames ADD PRIMARY KEY (elevator_id, time, seq)",
-    # Recovery reads frames by batch. Batch numbers follow the order of insertion, so a BRIN index does
-    # it at 1-6 % of the write cost; a btree would take 16-29 %. Several lanes number on their own, hence
-    # multi-minmax; autosummarize, because recovery wants the newest pages.
+    # Recovery reads frames by batch. Batch numbers follow the order of insertion, so a BRIN index
+    # does it at 1-6 % of the write cost; a btree would take 16-29 %. Several lanes number on their
+    # own, hence multi-minmax; autosummarize, because recovery wants the newest pages.
     """
     CREATE INDEX frames_batch_idx ON frames
         USING brin (batch int8_minmax_multi_ops) WITH (pages_per_range = 64, autosummarize = on)""",
