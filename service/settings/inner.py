@@ -1,0 +1,123 @@
+"""From the socket to the commit: intake, limits, time, snapshots, detectors."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from service.settings.fields import MIB, Count, Seconds, Section
+
+
+class IngestSettings(Section):
+    """From the socket to the commit."""
+
+    lanes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Writers beside each other, each with its connection and its share of the lifts. One carries
+    100,000 frames/s on two cores; a second pays with more cores. Changing it rebuilds the state."""
+    batch_window_ms: Annotated[int, Field(ge=0, le=1000)] = 20
+    """How long a batch collects [ms]. 20: p50 16 ms and p99 27 ms at 2,000 frames/s as measured;
+    longer windows cost latency, shorter ones commits."""
+    batch_max_frames: Annotated[int, Field(ge=1, le=200_000)] = 8_000
+    """A batch is closed at this size [frames]. The measured knee lies between 5,000 and 10,000."""
+    decode_slice_frames: Count = 1_000
+    """Decoded at a time before the event loop gets its turn [frames]; more blocks it noticeably."""
+    tick_interval_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    """How often windows are completed without frames [ms]. Adds at most itself to the latency of a
+    silent lift's alarm; a tick that yields nothing writes nothing."""
+    retry_min_s: Seconds = 0.2
+    """First wait before a batch is tried again [s], doubled each time."""
+    retry_max_s: Seconds = 5
+    """Longest wait before a batch is tried again [s]; bounds how late an outage's end shows."""
+    drain_timeout_s: Seconds = 10
+    """Time for flush, commit and acknowledgement after SIGTERM [s]. Container engines kill after
+    10 s; what is left is still with the broker."""
+
+
+class LimitSettings(Section):
+    """Bounds on what gateways can send (promise 11)."""
+
+    payload_max_bytes: Annotated[int, Field(ge=1024, le=256 * MIB)] = MIB
+    """Largest payload that is decoded or kept whole [B]. The broker's message_size_limit too."""
+    payload_kept_bytes: Annotated[int, Field(ge=0, le=MIB)] = 65_536
+    """Kept of a payload above the maximum, with its size and digest [B]."""
+    unconfirmed_per_gateway_max: Count = 1_000
+    """Unknown lifts that one gateway may introduce [lifts]; above, too_many_unknown. A gateway
+    serves tens of lifts, so a thousand is a mistake or an attack."""
+    floor_labels_per_elevator_max: Annotated[int, Field(ge=1, le=256)] = 256
+    """Different floor labels of one lift; more become NULL and are counted. The key is one byte."""
+    event_age_max_days: Annotated[int, Field(ge=1, le=3650)] = 400
+    """Oldest device time that is believed [d]: a year of buffering and some."""
+    event_ahead_max_s: Seconds = 60
+    """Furthest ahead of arrival that a device time is believed [s]."""
+
+
+class ClockSettings(Section):
+    """Terminals whose clock cannot be believed."""
+
+    runs_remembered: Annotated[int, Field(ge=1, le=64)] = 8
+    """Clock offsets under which a frame is looked up before a new run begins. Covers eight restarts
+    of a terminal within the broker's memory."""
+    jump_s: Seconds = 60
+    """A change of offset by more than this opens a new run [s]. Far above drift, far below 1970."""
+
+
+class OrderSettings(Section):
+    """Frames that overtake each other."""
+
+    reorder_window_s: Annotated[float, Field(ge=0, le=60)] = 2
+    """Longest wait for a missing seq, in arrival time [s]. Also how far ticks stay behind. Two
+    seconds cover radio retries; in-order frames never wait."""
+    unreliable_after_gaps: Count = 8
+    """Gaps in a row that nothing filled, after which a lift's frames no longer wait."""
+
+
+class HistorySettings(Section):
+    """What is news and what is past."""
+
+    caught_up_after_s: Annotated[float, Field(ge=0, le=600)] = 2
+    """Connected and reading for this long before the source can count as caught up [s]."""
+    lag_shrink_s: Seconds = 5
+    """A lag that shrank by more than this within lag_window_s means catching up [s]."""
+    lag_window_s: Seconds = 10
+    """Span over which the lag is compared, and silence after which catching up ends [s]."""
+    hold_lag_s: Seconds = 120
+    """While catching up, alarms of lifts lagging more than this wait [s]. A rescue is not decided
+    on a state that is two minutes old."""
+    dispatch_max_age_h: Annotated[float, Field(gt=0, le=720)] = 24
+    """Onsets older than this are recorded as past and never dispatched [h]."""
+    silence_suspended_intervals: Annotated[float, Field(ge=0, le=100)] = 1.5
+    """Expected intervals after start, reconnect and resume in which silence is no finding."""
+
+
+class RegistrySettings(Section):
+    """Which gateway speaks for a lift."""
+
+    binding_moves_after_s: Seconds = 60
+    """A binding by first use moves when its gateway has been silent for this long [s]. Two
+    heartbeats; a registered binding only moves by a person."""
+
+
+class SnapshotSettings(Section):
+    """Snapshots of the state in memory, for recovery."""
+
+    interval_s: Seconds = 10
+    """Time between snapshots [s]; recovery replays at most about this much."""
+    interval_frames: Count = 500_000
+    """Frames between snapshots under load [frames]; about five seconds at the rated load."""
+    piece_lifts: Annotated[int, Field(ge=1, le=65_536)] = 4_096
+    """Lifts per stored piece; only pieces that changed are written."""
+    rebuild_s: Seconds = 7_200
+    """History read when no snapshot is readable [s]. Longer than any hold window by far."""
+
+
+class DetectSettings(Section):
+    """Fleet-wide thresholds of detectors; a lift's own parameters go before these."""
+
+    between_landings_window_s: Seconds = 30
+    """Stopped outside the door zone with somebody inside, before an alarm [s] (practice: 10-60)."""
+    at_landing_window_s: Seconds = 60
+    """Stopped at a landing behind closed doors with somebody inside [s]; longer, because a rider in
+    a parked car looks the same."""
+    urgent_window_s: Seconds = 10
+    """Either window when the button is pressed or mains is off with a person inside [s]."""
+    moving_speed_mps: Annotated[float, Field(gt=0, le=5)] = 0.05
+    """From this speed on the car moves [m/s]; below lies sensor noise."""
