@@ -57,7 +57,7 @@ def template_database(stack: Stack) -> Iterator[str]:
 
     name = f"template_{uuid.uuid4().hex[:12]}"
     asyncio.run(_execute(stack.database_url, f'CREATE DATABASE "{name}"'))
-    asyncio.run(migrations.upgrade(database_at(stack.database_url, name)))
+    migrations.upgrade(database_at(stack.database_url, name))
     yield name
     asyncio.run(_execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
 
