@@ -7,6 +7,7 @@ names. The tree is frozen.
 """
 
 from dataclasses import fields as fields_of
+from typing import Any
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,7 +67,9 @@ class Settings(BaseSettings):
         """Return what the MQTT source needs; raises ``LookupError`` when no broker is named."""
         if self.mqtt.url is None:
             raise LookupError("HOISTWAY_MQTT_URL")
-        given = {name: _plain(getattr(self.mqtt, name)) for name in type(self.mqtt).model_fields}
+        given: dict[str, Any] = {
+            name: _plain(getattr(self.mqtt, name)) for name in type(self.mqtt).model_fields
+        }
         given["max_payload_bytes"] = self.limits.payload_max_bytes
         given["settle_s"] = self.history.caught_up_after_s
         return MqttSourceSettings(**{f.name: given[f.name] for f in fields_of(MqttSourceSettings)})
