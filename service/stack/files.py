@@ -15,6 +15,8 @@ from pathlib import Path
 
 STACK_DIR_VARIABLE = "HOISTWAY_STACK_DIR"
 LOCK_NOTE_AFTER_S = 2.0
+# The shipped configuration, which the private services use too.
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 def stack_dir(root: Path) -> Path:

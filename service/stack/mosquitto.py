@@ -16,13 +16,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.stack.files import write_atomically
+from service.stack.files import DEPLOY, write_atomically
 from service.stack.rootfs import StackError
 from service.stack.server import Launch, Server, free_port, new_directory
 from service.stack.toolchain import Toolchain
 
 SERVICE_USER = "hoistway"
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 # Mosquitto's own default; the passwords are random, so more rounds only slow the tests.
 HASH_ROUNDS = 101
 _OWN_LINES = ("listener", "persistence_location", "password_file", "acl_file", "log_dest", "user")

@@ -1,8 +1,8 @@
-"""A private PostgreSQL with TimescaleDB: data directory from a template, settings for bulk writes.
+"""A private PostgreSQL with TimescaleDB: data directory from a template, the shipped settings.
 
 ``initdb`` runs once per stack directory; every instance starts from a copy of its result. Nothing
-here trades safety for speed: ``fsync``, ``synchronous_commit`` and ``full_page_writes`` stay on, so
-what a test shows about crashes holds.
+here trades safety for speed: ``deploy/postgresql.conf`` leaves ``fsync`` and ``synchronous_commit``
+on, so what a test shows about crashes holds.
 """
 
 import secrets
@@ -13,7 +13,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from service.stack.files import locked, say, write_atomically
+from service.stack.files import DEPLOY, locked, say, write_atomically
 from service.stack.server import Launch, Server, free_port, new_directory
 from service.stack.toolchain import Toolchain
 
@@ -22,44 +22,16 @@ DATABASE = "hoistway"
 # Raise it when the template's recipe changes.
 TEMPLATE = "template-1"
 
-SETTINGS: dict[str, str] = {
-    # Many tests share one server, each with a pool or two.
-    "max_connections": "200",
-    "shared_buffers": "256MB",
-    "effective_cache_size": "1GB",
-    "work_mem": "16MB",
-    "maintenance_work_mem": "128MB",
-    # Bulk writes: fewer and smoother checkpoints, compressed page images, room in the log.
-    "wal_buffers": "16MB",
-    "min_wal_size": "256MB",
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",
-    "checkpoint_completion_target": "0.9",
-    "wal_compression": "lz4",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    # One server, no standby, no archive.
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    # Queries are short; compiling them costs more than it gives.
-    "jit": "off",
-    "shared_preload_libraries": "timescaledb",
-    "timescaledb.telemetry_level": "off",
-    "max_worker_processes": "24",
-    "timescaledb.max_background_workers": "8",
-    "max_locks_per_transaction": "256",
+# What only this instance needs; everything else stands in ``deploy/postgresql.conf``.
+_OWN_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
     # A private root file system has no /dev/shm.
     "dynamic_shared_memory_type": "mmap",
     "min_dynamic_shared_memory": "16MB",
-    "password_encryption": "scram-sha-256",
-    "unix_socket_directories": "",
-    "listen_addresses": "127.0.0.1",
-    "log_timezone": "UTC",
-    "timezone": "UTC",
-    "logging_collector": "off",
-    "log_checkpoints": "off",
-    "log_line_prefix": "%m [%p] %q%d ",
+    # No standby, no archive.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
 }
 
 
@@ -76,10 +48,11 @@ def make_postgres(
         ["cp", "-a", "--reflink=auto", str(_template(tools) / "data"), str(instance / "data")],
         check=True,
     )
-    lines = [f"{key} = '{value}'" for key, value in {**SETTINGS, **(settings or {})}.items()]
-    lines.append(f"port = {port}")
+    own = {**_OWN_SETTINGS, "port": str(port), **(settings or {})}
+    lines = [f"{key} = '{value}'" for key, value in own.items()]
+    shipped = (DEPLOY / "postgresql.conf").read_text(encoding="utf-8")
     config = instance / "data/postgresql.conf"
-    config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    config.write_text(shipped + "\n".join(lines) + "\n", encoding="utf-8")
     launch = Launch(
         name="PostgreSQL",
         command=(str(tools.postgres_bin / "postgres"), "-D", tools.inside(instance / "data")),

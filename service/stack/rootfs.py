@@ -227,11 +227,15 @@ def _require(*programs: str) -> None:
 
 
 def _run(command: list[str], cwd: Path | None = None, accepted: tuple[int, ...] = (0,)) -> str:
+    if (
+        shutil.which("setpriv") is not None
+    ):  # nothing goes on unpacking after this process was killed
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     done = subprocess.run(  # noqa: PLW1510 - the return code is judged below
         command, cwd=cwd, env=environment, capture_output=True, text=True, errors="replace"
     )
     if done.returncode not in accepted:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise StackError(f"{' '.join(command[:4])} … failed ({done.returncode}): {tail}")
+        raise StackError(f"{' '.join(command)[:200]} … failed ({done.returncode}): {tail}")
     return done.stdout
