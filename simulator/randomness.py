@@ -1,0 +1,135 @@
+"""Counter-based randomness: every draw is a pure function of (seed, stream, entity, index).
+
+Philox4x32-10 (Salmon et al., SC11), vectorised over entities. There is no generator with a state,
+so neither batch size nor speed nor the order in which lifts are looked at can change a draw.
+Draws are integers: ranges by multiply-and-shift, distributions by inverse tables whose entries come
+from ``decimal`` (correctly rounded), so they are equal on every machine.
+"""
+
+from decimal import Decimal, localcontext
+from enum import IntEnum
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_MULTIPLIERS: Final = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL: Final = (0x9E3779B9, 0xBB67AE85)
+_MASK: Final = np.uint64(0xFFFFFFFF)
+_32: Final = np.uint64(32)
+_ROUNDS: Final = 10
+_TABLE_BITS: Final = 12
+_FIXED_POINT_BITS: Final = 20
+
+Words = NDArray[np.uint64]
+"""32-bit random words, held in uint64 so that products do not wrap."""
+
+
+class Stream(IntEnum):
+    """What a draw is for. Draws of different streams are independent. Numbers never change."""
+
+    BUILDING = 1
+    LIFT = 2
+    ARRIVAL = 3
+    DOOR = 4
+    FAULT = 5
+    FAULT_DETAIL = 6
+    SENSOR = 7
+    ESCALATOR = 8
+    CHANNEL = 16
+    CHANNEL_MESSAGE = 17
+    OFFLINE = 18
+    SCENARIO = 32
+
+
+def words(
+    seed: int, stream: int, entity: ArrayLike, index: ArrayLike
+) -> tuple[Words, Words, Words, Words]:
+    """Return four random words for each (entity, index).
+
+    Parameters
+    ----------
+    seed
+        0 ... 2**64 - 1.
+    stream
+        ``Stream``, or any 32-bit number.
+    entity
+        Building, lift, gateway: 0 ... 2**32 - 1, broadcast against ``index``.
+    index
+        Number of the draw: 0 ... 2**63 - 1.
+
+    Returns
+    -------
+    tuple of four uint64 arrays
+        Values 0 ... 2**32 - 1, of the broadcast shape.
+    """
+    counter, which = np.broadcast_arrays(np.asarray(index, "u8"), np.asarray(entity, "u8"))
+    return philox(
+        (counter & _MASK, counter >> _32, which & _MASK, np.full_like(which, stream)),
+        (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF),
+    )
+
+
+def philox(
+    counter: tuple[Words, Words, Words, Words], key: tuple[int, int]
+) -> tuple[Words, Words, Words, Words]:
+    """Apply Philox4x32-10 to counters of four words each."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        product0 = c0 * _MULTIPLIERS[0]
+        product1 = c2 * _MULTIPLIERS[1]
+        c0 = (product1 >> _32) ^ c1 ^ np.uint64(k0)
+        c1 = product1 & _MASK
+        c2 = (product0 >> _32) ^ c3 ^ np.uint64(k1)
+        c3 = product0 & _MASK
+        k0 = (k0 + _WEYL[0]) & 0xFFFFFFFF
+        k1 = (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return c0, c1, c2, c3
+
+
+def between(word: Words, low: ArrayLike, high: ArrayLike) -> NDArray[np.int64]:
+    """Return integers in ``[low, high]``, both inclusive; the range is at most 2**31 wide."""
+    low, high = np.asarray(low, "i8"), np.asarray(high, "i8")
+    span = (high - low + 1).astype("u8")
+    return low + ((word * span) >> _32).astype("i8")
+
+
+def chance(word: Words, ppm: ArrayLike) -> NDArray[np.bool_]:
+    """Return true with a probability of ``ppm`` parts per million."""
+    return ((word * np.uint64(1_000_000)) >> _32).astype("i8") < np.asarray(ppm)
+
+
+def pick(word: Words, weights: ArrayLike) -> NDArray[np.int64]:
+    """Return indices into ``weights`` (non-negative integers, shape (m,) or (n, m))."""
+    edges = np.cumsum(np.asarray(weights, "i8"), axis=-1)
+    drawn = ((word * edges[..., -1].astype("u8")) >> _32).astype("i8")
+    return (drawn[..., np.newaxis] >= edges).sum(axis=-1)
+
+
+def exponential(word: Words, mean: ArrayLike) -> NDArray[np.int64]:
+    """Return exponentially distributed integers with the given ``mean`` (below 2**40)."""
+    table = _exponential_table()
+    drawn = table[(word >> np.uint64(32 - _TABLE_BITS)).astype("i8")]
+    return (np.asarray(mean, "i8") * drawn) >> _FIXED_POINT_BITS
+
+
+def geometric(word: Words, mean: int) -> NDArray[np.int64]:
+    """Return 1, 2, 3 ... with the given whole ``mean`` >= 1, cut off at 64."""
+    # P(X > k) = (1 - 1/mean)^k, in exact integers of 2**-32
+    one = 1 << 32
+    survival = [one * (mean - 1) ** k // mean**k for k in range(1, 64)]
+    above = np.array(survival, "u8")
+    return 1 + (word[..., np.newaxis] < above).sum(axis=-1)
+
+
+@cache
+def _exponential_table() -> NDArray[np.int64]:
+    """Return -ln(u) at the middles of 2**12 equal steps, times 2**20."""
+    n = 1 << _TABLE_BITS
+    with localcontext() as context:
+        context.prec = 28
+        scale = Decimal(1 << _FIXED_POINT_BITS)
+        steps = [(Decimal(2 * i + 1) / Decimal(2 * n)).ln() for i in range(n)]
+        return np.array([int((-s * scale).to_integral_value()) for s in steps], "i8")
