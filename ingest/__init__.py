@@ -1,0 +1,1 @@
+"""Ingest: the frame source, decode, assemble, the registry mirror, the writer."""

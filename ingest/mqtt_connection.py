@@ -1,0 +1,392 @@
+"""One connection to the broker, from CONNECT to its loss; never used again.
+
+aiomqtt and the paho client in it do CONNECT, SUBSCRIBE, PUBLISH and their answers. This module owns
+the socket: it reads, takes messages out before paho sees them, sends PUBACKs only when told,
+stops reading without losing the connection, and keeps the ping clock itself. The library's private
+names that this needs are listed in ``PRIVATE_NAMES`` and checked before the first use.
+
+Everything runs on the event loop's thread, except opening the socket.
+"""
+
+import asyncio
+import importlib.metadata
+import logging
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import aiomqtt
+from paho.mqtt import client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from ingest.mqtt_faults import (
+    REFUSED_PROTOCOL,
+    refusal,
+    tls_fault,
+    wrong_protocol,
+)
+from ingest.mqtt_packets import (
+    PINGREQ,
+    PINGREQ_PACKET,
+    PUBACK,
+    ProtocolError,
+    PublishSplitter,
+    pubacks,
+)
+from ingest.mqtt_settings import URL, Address, MqttSettings
+from ingest.mqtt_socket import PIECE_BYTES, BufferedSocket, open_socket
+from ingest.source import (
+    BrokerUnreachableError,
+    CertificateError,
+    ClientLibraryError,
+    Clock,
+    Message,
+    NotConnectedError,
+    SourceError,
+    SubscriptionError,
+)
+from telemetry.topics import FRAMES_FILTER, STATUS_FILTER
+
+T = TypeVar("T")
+
+VERSIONS: Final = {"aiomqtt": ("2.5",), "paho-mqtt": ("2.1", "2.2")}
+"""Releases whose private names were looked at; pyproject.toml pins the same."""
+PRIVATE_NAMES: Final = ("_create_socket", "_packet_queue", "_sock_close", "_packet_read")
+
+CONNACK: Final = 0x20
+TAKEN_OVER: Final = 142  # MQTT 5 DISCONNECT: session taken over
+RECEIVE_MAXIMUM: Final = 65_535
+PING_PARTS: Final = 3
+"""Pings per keepalive: two may be lost."""
+MAX_PING_WAIT_S: Final = 1.5
+"""Longest time between pings [s]: a broker that hangs must show within 5 s."""
+
+
+def check_library() -> None:
+    """Raise ``ClientLibraryError`` if the client library is not the one this was written for."""
+    for package, known in VERSIONS.items():
+        version = importlib.metadata.version(package)
+        if not version.startswith(tuple(f"{release}." for release in known)):
+            raise ClientLibraryError(
+                f"{package} {version} is installed, the MQTT source needs {' or '.join(known)};"
+                " install the versions of requirements.lock"
+            )
+    missing = [name for name in PRIVATE_NAMES if not hasattr(paho.Client, name)]
+    if missing:
+        raise ClientLibraryError(
+            f"paho-mqtt has no {', '.join(missing)} any more; install the versions of"
+            " requirements.lock"
+        )
+
+
+class Connection:
+    """A connection in the making, alive or lost.
+
+    ``lost`` is done, with the reason in words, as soon as the connection is no more. ``clean`` asks
+    for no session: an old one of the same client id is deleted.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        where: Address,
+        clock: Clock,
+        deliver: Callable[[list[Message]], None],
+        *,
+        first_receipt: int,
+        clean: bool = False,
+    ) -> None:
+        self._settings, self._where, self._clock, self._deliver = settings, where, clock, deliver
+        self._loop = asyncio.get_running_loop()
+        self._mqtt5 = settings.protocol == "5"
+        self._clean = clean
+        self._splitter = PublishSplitter(
+            first_receipt, mqtt5=self._mqtt5, max_payload_bytes=settings.max_payload_bytes
+        )
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.session_present = False
+        self.taken_over = False
+        self._closed = False
+        self._socket: BufferedSocket | None = None
+        self._fault: SourceError | None = None
+        self._reading = True
+        self._is_registered = False
+        self._heard_s = self._asked_s = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._client = self._make_client()
+        self._paho: Any = self._client._client  # noqa: SLF001 (PRIVATE_NAMES)
+        self._hook()
+
+    def _make_client(self) -> aiomqtt.Client:
+        settings, properties = self._settings, None
+        # Its sentences come without context; every loss is reported with its reason by us.
+        quiet = logging.getLogger(f"{__name__}.paho")
+        quiet.setLevel(logging.CRITICAL)
+        if self._mqtt5:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = 0 if self._clean else settings.session_expiry_s
+            properties.ReceiveMaximum = settings.window_messages or RECEIVE_MAXIMUM
+        return aiomqtt.Client(
+            self._where.host,
+            self._where.port,
+            username=self._where.username,
+            password=self._where.password,
+            logger=quiet,
+            identifier=settings.client_id,
+            protocol=aiomqtt.ProtocolVersion.V5 if self._mqtt5 else aiomqtt.ProtocolVersion.V311,
+            clean_session=None if self._mqtt5 else self._clean,
+            clean_start=self._clean if self._mqtt5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            keepalive=max(1, math.ceil(settings.keepalive_s)),
+            timeout=settings.answer_timeout_s,
+            properties=properties,
+        )
+
+    def _hook(self) -> None:
+        client = self._paho
+        client.manual_ack_set(True)
+        client.on_message = None
+        client._create_socket = self._create_socket  # noqa: SLF001 (PRIVATE_NAMES)
+        client.on_socket_open = lambda _client, _data, link: self._from_thread(self._attach, link)
+        client.on_socket_close = lambda _client, _data, link: self._detach(link)
+        client.on_socket_register_write = lambda *_: self._from_thread(self._want_write)
+        client.on_socket_unregister_write = self._on_written
+        client.on_disconnect = self._on_disconnect
+        accepted = client.on_connect
+
+        def on_connect(a: Any, b: Any, flags: Any, reason: Any, properties: Any) -> None:
+            self.session_present = bool(flags.session_present)
+            self._fault = refusal(reason, properties, self._settings, self._where)
+            accepted(a, b, flags, reason, properties)
+
+        client.on_connect = on_connect
+
+    def _create_socket(self) -> BufferedSocket:
+        """Open the socket, in a worker thread; keep the fault, for aiomqtt would hide its type."""
+        try:
+            return open_socket(self._settings, self._where)
+        except SourceError as error:
+            self._fault = error
+            raise OSError(str(error)) from error
+
+    def _from_thread(self, call: Callable[..., None], *args: Any) -> None:
+        self._loop.call_soon_threadsafe(call, *args)
+
+    async def open(self) -> None:
+        """Connect; return when the broker has accepted, else raise a ``SourceError``."""
+        entering = asyncio.ensure_future(self._client.__aenter__())
+        try:
+            await asyncio.wait({entering, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if self._fault is not None:
+                raise self._fault
+            if not entering.done():
+                raise BrokerUnreachableError(
+                    f"{self._where.shown} hung up during CONNECT ({self.lost.result()});"
+                    f" check that {URL} names an MQTT listener, and TLS or not as it wants"
+                )
+            entering.result()
+        except aiomqtt.MqttError as error:
+            raise BrokerUnreachableError(
+                f"{self._where.shown} does not answer CONNECT ({error}); check {URL}"
+            ) from error
+        finally:
+            await _cancelled(entering)
+        if not self._clean:
+            self._tick()
+
+    @property
+    def next_receipt(self) -> int:
+        """Number that the next message to be acknowledged will get."""
+        return self._splitter.next_receipt
+
+    async def subscribe(self) -> None:
+        """Subscribe; return with the SUBACK, which may lie behind a long backlog."""
+        filters = [(FRAMES_FILTER, 1), (STATUS_FILTER, 1)]
+        granted = await self._unless_lost(self._client.subscribe(filters, timeout=math.inf))
+        for (wanted, _), reason in zip(filters, granted, strict=True):
+            if getattr(reason, "value", reason) != 1:
+                raise SubscriptionError(
+                    f"{self._where.shown} refuses to subscribe {wanted} with QoS 1 ({reason});"
+                    f" give the account in {URL} the right to read it"
+                )
+
+    async def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
+        """Publish; return when the broker has it. Raises ``NotConnectedError``."""
+        await self._unless_lost(self._client.publish(topic, payload, qos, retain))
+
+    async def _unless_lost(self, call: Awaitable[T]) -> T:
+        """Await an answer of the broker; a lost connection gives none."""
+        answer = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait({answer, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise NotConnectedError(f"{self._where.shown}: {self.lost.result()}")
+            return answer.result()
+        except aiomqtt.MqttError as error:
+            raise NotConnectedError(f"{self._where.shown}: {error}") from error
+        finally:
+            await _cancelled(answer)
+
+    def send_pubacks(self, packet_ids: Sequence[int]) -> None:
+        """Send the acknowledgements in one write."""
+        self._queue(PUBACK, pubacks(packet_ids))
+
+    def _queue(self, command: int, packet: bytes) -> None:
+        if not self.lost.done():
+            self._paho._packet_queue(command, packet, 0, 1)  # noqa: SLF001 (PRIVATE_NAMES)
+
+    async def close(self) -> None:
+        """Say goodbye, acknowledgements before it, and close. The session stays."""
+        if not self.lost.done() and self._socket is not None:
+            self._paho.disconnect()
+            await asyncio.wait({self.lost}, timeout=1.0)
+        self.abandon("closed")
+
+    def abandon(self, reason: str) -> None:
+        """Drop the connection at once, as a crash would."""
+        self._closed = True
+        self._paho._sock_close()  # noqa: SLF001 (PRIVATE_NAMES)
+        self._set_lost(reason)
+
+    # Reading
+
+    def set_reading(self, wanted: bool) -> None:
+        """Read the socket or let it be; the connection lives either way."""
+        if wanted and not self._reading:
+            self._heard_s = self._loop.time()
+        self._reading = wanted
+        self._register()
+
+    def has_data(self) -> bool:
+        """Tell whether the socket holds something unread."""
+        return self._socket is not None and self._socket.has_data()
+
+    def silent_s(self) -> float:
+        """Return for how long the broker has said nothing although it was listened to [s]."""
+        return self._loop.time() - self._heard_s if self._reading else 0.0
+
+    def _register(self) -> None:
+        link = self._socket
+        if link is None or link.fileno() < 0 or self._reading == self._is_registered:
+            return
+        self._is_registered = self._reading
+        if self._reading:
+            self._loop.add_reader(link.fileno(), self._readable)
+            self._loop.call_soon(self._readable)  # TLS may hold data that no event tells of
+        else:
+            self._loop.remove_reader(link.fileno())
+
+    def _readable(self) -> None:
+        """Read one piece; with TLS as many records as lie ready, up to the same size."""
+        link, left = self._socket, PIECE_BYTES
+        while link is not None and self._is_registered and left > 0:
+            try:
+                piece = link.receive(left)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._broken(link, error)
+                return
+            if not piece:
+                link.error = link.error or "the broker closed the connection"
+                self._end(link)
+                return
+            self._take(link, piece)
+            left -= len(piece)
+            if not link.pending():
+                return
+        if link is not None and self._is_registered:
+            self._loop.call_soon(self._readable)
+
+    def _take(self, link: BufferedSocket, piece: bytes) -> None:
+        self._heard_s = self._loop.time()
+        try:
+            messages, others = self._splitter.feed(piece, self._clock.now_us())
+        except ProtocolError as error:
+            link.error = f"protocol error: {error}"
+            self._end(link)
+            return
+        if others:
+            if others[0] == CONNACK and len(others) >= 4 and others[3] in REFUSED_PROTOCOL:
+                self._fault = wrong_protocol(self._settings, self._where)  # the library is silent
+            link.inbox += others
+            while link.inbox and not self.lost.done():
+                self._paho.loop_read()
+        if messages:
+            self._deliver(messages)
+
+    def _broken(self, link: BufferedSocket, error: OSError) -> None:
+        link.error = link.error or error.strerror or str(error)
+        fault = tls_fault(error, self._where.shown) if self._where.tls else None
+        if isinstance(fault, CertificateError) and self._fault is None:
+            self._fault = fault
+        self._end(link)
+
+    def _end(self, link: BufferedSocket) -> None:
+        """Let the client library see the end of the stream: it closes and reports."""
+        link.ended = True
+        self._paho.loop_read()
+        self._set_lost(link.error or "cut")
+
+    # The library's calls
+
+    def _attach(self, link: BufferedSocket) -> None:
+        if self._closed:
+            link.close()
+            return
+        self._socket = link
+        self._heard_s = self._asked_s = self._loop.time()
+        self._register()
+
+    def _detach(self, link: BufferedSocket) -> None:
+        if self._loop.is_closed() or link.fileno() < 0:
+            return
+        self._loop.remove_reader(link.fileno())
+        self._loop.remove_writer(link.fileno())
+        self._is_registered = False
+
+    def _want_write(self) -> None:
+        if self._socket is not None and self._socket.fileno() >= 0:
+            self._loop.add_writer(self._socket.fileno(), self._paho.loop_write)
+
+    def _on_written(self, _client: Any, _data: Any, link: BufferedSocket) -> None:
+        if not self._loop.is_closed() and link.fileno() >= 0:
+            self._loop.remove_writer(link.fileno())
+
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _more: Any) -> None:
+        self.taken_over = flags.is_disconnect_packet_from_server and reason.value == TAKEN_OVER
+        told = f"the broker disconnected: {reason}"
+        error = self._socket.error if self._socket is not None else None
+        by_broker = flags.is_disconnect_packet_from_server
+        self._set_lost(told if by_broker else error or str(reason))
+
+    def _set_lost(self, reason: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+    # The ping clock
+
+    def _tick(self) -> None:
+        """Ask the broker for a sign of life, also while its answers are not read."""
+        if self.lost.done() or self._socket is None:
+            return
+        now_s = self._loop.time()
+        wait_s = min(self._settings.keepalive_s / PING_PARTS, MAX_PING_WAIT_S)
+        self._timer = self._loop.call_later(wait_s, self._tick)
+        if not self._reading and self._socket.is_gone():
+            self.abandon("the broker closed the connection while reading was paused")
+        elif self.silent_s() > self._settings.keepalive_s and not self.has_data():
+            self.abandon(f"the broker was silent for {self._settings.keepalive_s:g} s")
+        else:
+            self._asked_s = now_s
+            self._queue(PINGREQ, PINGREQ_PACKET)
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """Cancel and wait, so that no task and no exception is left without an owner."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
