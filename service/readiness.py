@@ -39,7 +39,7 @@ class Cause(StrEnum):
 TEXTS: Final = {
     Cause.STARTING: ("正在启动", "starting"),
     Cause.DATABASE: ("数据库不可用", "the database does not answer or refuses the commit"),
-    Cause.MIGRATIONS: ("数据库结构版本不符", "the schema is of another version: `hoistway migrate`"),
+    Cause.MIGRATIONS: ("数据库结构版本不符", "another schema: run `hoistway migrate`"),
     Cause.BROKER: ("MQTT 代理不可用", "no connection to the MQTT broker"),
     Cause.NOT_SUBSCRIBED: ("尚未订阅", "the subscription at the broker is not confirmed"),
     Cause.RECOVERY: ("正在恢复状态", "state is being rebuilt from the database"),

@@ -1,0 +1,100 @@
+-- key_by_id: the API key with this id, revoked or not
+SELECT name, role, hash, revoked_at FROM api_keys WHERE id = $1;
+
+-- touch_key: remember that a key was used, at most once a minute
+UPDATE api_keys SET last_used_at = $2
+WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - INTERVAL '1 minute');
+
+-- create_key: a new key; a revoked one of the same name makes room, one in force does not
+INSERT INTO api_keys (id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO UPDATE
+    SET id = excluded.id, role = excluded.role, hash = excluded.hash,
+        created_at = excluded.created_at, revoked_at = NULL, last_used_at = NULL
+    WHERE api_keys.revoked_at IS NOT NULL
+RETURNING id;
+
+-- list_keys: all keys, without their hashes
+SELECT id, name, role, created_at, revoked_at, last_used_at FROM api_keys ORDER BY name;
+
+-- revoke_key: revoke the key of this name if it is in force
+UPDATE api_keys SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL RETURNING id;
+
+-- audit: one line of the audit log
+INSERT INTO audit_log (at, actor, action, subject, data) VALUES ($1, $2, $3, $4, $5);
+
+-- list_elevators: a page of the registry, by id; a NULL filter does not filter
+SELECT e.*, g.name AS gateway,
+       (SELECT count(*) FROM alarms a WHERE a.elevator_id = e.id AND a.ended_at IS NULL)
+           AS open_alarms
+FROM elevators e LEFT JOIN gateways g ON g.id = e.gateway_id
+WHERE e.id > $1
+  AND ($2::boolean IS NULL OR e.confirmed = $2)
+  AND ($3::text IS NULL OR g.name = $3)
+  AND ($4::text IS NULL OR e.sticker = $4)
+ORDER BY e.id LIMIT $5;
+
+-- elevator: one lift by its code
+SELECT e.*, g.name AS gateway,
+       (SELECT count(*) FROM alarms a WHERE a.elevator_id = e.id AND a.ended_at IS NULL)
+           AS open_alarms
+FROM elevators e LEFT JOIN gateways g ON g.id = e.gateway_id
+WHERE e.code = $1;
+
+-- last_frame: the newest frame of a lift
+SELECT time, received_at FROM frames WHERE elevator_id = $1 ORDER BY time DESC, seq DESC LIMIT 1;
+
+-- lock_elevator: one lift by its code, locked for a change of its registration
+SELECT e.*, g.name AS gateway FROM elevators e LEFT JOIN gateways g ON g.id = e.gateway_id
+WHERE e.code = $1 FOR UPDATE OF e;
+
+-- add_elevator: make room for a lift that is not known yet
+INSERT INTO elevators (code, first_seen) VALUES ($1, $2) ON CONFLICT (code) DO NOTHING;
+
+-- add_gateway: the id of a gateway, which is created if it is not known yet
+WITH made AS (
+    INSERT INTO gateways (name, first_seen) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING
+    RETURNING id
+)
+SELECT id FROM made UNION ALL SELECT id FROM gateways WHERE name = $1 LIMIT 1;
+
+-- update_elevator: all that the registry says about a lift
+UPDATE elevators
+SET sticker = $2, unit = $3, building = $4, address = $5, district = $6, maintainer = $7,
+    use_unit = $8, insurer = $9, policy = $10, model = $11, rated_speed_mps = $12,
+    params = $13, confirmed = $14, gateway_id = $15, gateway_registered = $16
+WHERE id = $1;
+
+-- frames: frames of a lift in a span of time, after a key, in order
+SELECT f.*, l.label AS floor_label, g.name AS gateway
+FROM frames f
+JOIN gateways g ON g.id = f.gateway_id
+LEFT JOIN floor_labels l ON l.elevator_id = f.elevator_id AND l.key = f.floor
+WHERE f.elevator_id = $1 AND f.time >= $2 AND f.time < $3 AND (f.time, f.seq) > ($4, $5)
+ORDER BY f.time, f.seq LIMIT $6;
+
+-- list_gateways: a page of gateways, by id
+SELECT g.id, g.name, g.status, g.status_at, g.first_seen,
+       (SELECT count(*) FROM elevators e WHERE e.gateway_id = g.id) AS elevators
+FROM gateways g WHERE g.id > $1 ORDER BY g.id LIMIT $2;
+
+-- list_dead_letters: a page of dead letters, newest identity first; a NULL filter does not filter
+SELECT id, class, reason, topic, index, key, size, detail, received_at, last_at, times,
+       replayed_at, encode(sha256, 'hex') AS sha256
+FROM dead_letters
+WHERE id < $1
+  AND ($2::text IS NULL OR reason = $2)
+  AND ($3::text IS NULL OR class = $3)
+  AND ($4::text IS NULL OR topic = $4)
+  AND ($5::timestamptz IS NULL OR last_at >= $5)
+ORDER BY id DESC LIMIT $6;
+
+-- dead_letter: one dead letter with its bytes
+SELECT id, class, reason, topic, index, key, size, raw, detail, received_at, last_at, times,
+       replayed_at, encode(sha256, 'hex') AS sha256
+FROM dead_letters WHERE id = $1;
+
+-- mark_replayed: remember when a dead letter was submitted again
+UPDATE dead_letters SET replayed_at = $2 WHERE id = $1;
+
+-- schema_revision: the migration that the database is at
+SELECT version_num FROM alembic_version;
