@@ -128,9 +128,13 @@ class Transition:
 
 
 def in_order(blocks: Iterable[Transitions], elevator_ids: NDArray[Any]) -> list[Transition]:
-    """Return the records of all detectors by (time, lift, kind), the order in which they count."""
+    """Return the records of all detectors by (time, lift), the order in which they count.
+
+    The sort is stable: a detector emits the transitions of one lift in the order in which they
+    happened, and a press and its release may carry the same millisecond.
+    """
     records = [r for block in blocks for r in block.records(elevator_ids)]
-    records.sort(key=lambda r: (r.t_us, r.elevator_id, r.kind, r.change == Change.RAISED))
+    records.sort(key=lambda r: (r.t_us, r.elevator_id))
     return records
 
 

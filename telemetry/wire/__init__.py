@@ -5,7 +5,7 @@ typed decoding is tried first for the whole payload; only after a failure is eac
 each field, read on its own (``lenient``).
 """
 
-from telemetry.wire.decode import decode, decode_many
+from telemetry.wire.decode import decode, decode_many, element
 from telemetry.wire.decoded import Decoded, FieldReject, Reject, RejectReason
 from telemetry.wire.encode import WireFrame, encode_json, encode_msgpack
 
@@ -17,6 +17,7 @@ __all__ = [
     "WireFrame",
     "decode",
     "decode_many",
+    "element",
     "encode_json",
     "encode_msgpack",
 ]

@@ -78,6 +78,21 @@ def decode_many(payloads: Sequence[bytes]) -> Decoded:
     return collected.columns()
 
 
+def element(payload: bytes, index: int) -> bytes:
+    """Return the exact bytes of element ``index`` of a payload that ``decode`` could split.
+
+    Index -1, or a payload that gives no such element, returns the payload itself.
+    """
+    if index < 0 or not payload:
+        return payload
+    form = JSON if payload[0] in _JSON_STARTS else MSGPACK
+    try:
+        elements = form.lenient.elements(payload)
+    except lenient.UnreadableError:
+        return payload
+    return bytes(elements[index]) if index < len(elements) else payload
+
+
 class _Collected:
     """Frames and rejects in the making."""
 

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.columns import COLUMN, COLUMNS, quality_keys
-from telemetry.wire import RejectReason, decode, decode_many, encode_json, encode_msgpack
+from telemetry.wire import (
+    RejectReason,
+    decode,
+    decode_many,
+    element,
+    encode_json,
+    encode_msgpack,
+)
 from telemetry.wire.encode import wire_frames
 
 EXAMPLE = {
@@ -184,6 +191,15 @@ def test_offsets_and_fractions_of_time():
     for text in ("2026-11-22T16:15:30.250+08:00", "2026-11-22T08:15:30.250000000Z"):
         (told,) = decode(encode_json(MINIMAL | {"time": text})).columns["time_us"]
         assert told == 1_795_335_330_250_000
+
+
+@pytest.mark.parametrize("encode", [encode_json, encode_msgpack])
+def test_an_element_can_be_cut_out_as_it_came(encode):
+    frames = [MINIMAL | {"seq": i} for i in range(3)]
+    for payload in (encode(frames), encode({"v": 1, "frames": frames})):
+        assert element(payload, 2) == encode(frames[2])
+        assert element(payload, -1) == element(payload, 3) == payload
+    assert element(encode(frames[0]), 0) == encode(frames[0])
 
 
 def test_messages_are_told_apart():

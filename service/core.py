@@ -1,0 +1,151 @@
+"""What happens to the frames of one lane, without any I/O: order, detectors, pending state.
+
+``LaneCore.advance`` is the one function through which live batches, ticks and recovery go, so a
+restart comes to the same transitions by construction. It changes nothing; ``adopt`` does, after the
+commit. Everything that it depends on is in the stored frames and in the batch row (``now_us``,
+``caught_up``).
+
+Leaves to others: keys and duplicates (``ingest.assemble`` key stage, called by the pipeline),
+alarms (``alerting``), and writing (``service.commit``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.bank import Bank, BankOutcome
+from ingest import assemble
+from ingest.assemble import AssembleParams, LaneState, Ordered, Settled
+from telemetry.batch import FrameBatch
+from telemetry.transitions import Transition, in_order
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """What a batch or a tick leads to; pending until ``adopt``."""
+
+    frames: FrameBatch
+    """The frames to store, with ``late`` set."""
+    ordered: Ordered
+    outcome: BankOutcome
+    transitions: list[Transition]
+    now_us: int
+    caught_up: bool
+
+
+class LaneCore:
+    """Order state and detector bank of one lane; rows are dense and only grow.
+
+    Parameters
+    ----------
+    params
+        Numbers of DESIGN section 5.
+    defaults
+        Detector parameters of the fleet, by override key; a lift's own go before them.
+    """
+
+    def __init__(self, params: AssembleParams, defaults: Mapping[str, float]) -> None:
+        self.order = LaneState(params)
+        self.bank = Bank(0)
+        self.elevator_ids: NDArray[np.int64] = np.empty(0, "i8")
+        self._defaults = dict(defaults)
+        self._dirty = np.empty(0, bool)
+
+    @property
+    def n_lifts(self) -> int:
+        """Number of rows."""
+        return len(self.elevator_ids)
+
+    def grow(self, elevator_ids: NDArray[np.int64], stored_head_us: int) -> None:
+        """Take in new lifts at the end; ``elevator_ids`` is the whole list, shape (n_lifts,).
+
+        ``stored_head_us``: ``assemble.NOTHING_STORED`` for lifts registered just now,
+        ``assemble.UNKNOWN_HEAD`` for lifts of which the table may hold frames.
+        """
+        new = range(self.n_lifts, len(elevator_ids))
+        self.elevator_ids = elevator_ids
+        self.order.grow(len(elevator_ids), stored_head_us)
+        self.bank.grow(len(elevator_ids))
+        self._dirty = np.concatenate([self._dirty, np.ones(len(new), bool)])
+        if self._defaults:
+            for row in new:
+                self.bank.set_overrides(row, self._defaults)
+
+    def set_parameters(self, row: int, overrides: Mapping[str, float]) -> None:
+        """Give a lift its own detector parameters. Raises ``ParamError`` naming a bad key."""
+        self.bank.set_overrides(row, {**self._defaults, **overrides})
+
+    def advance(self, frames: FrameBatch, now_us: int, *, caught_up: bool) -> Advanced:
+        """Order and step ``frames``; without frames it is a tick that moves quiet lifts.
+
+        Parameters
+        ----------
+        frames
+            Frames of this lane with their keys settled, any order.
+        now_us
+            Arrival time [µs] such that no frame given later arrived before it.
+        caught_up
+            Whether the source was caught up then; only then does a tick move stream time.
+        """
+        ordered = assemble.advance(self.order, frames, now_us)
+        if len(frames):
+            outcome = self.bank.step(ordered.step)
+        else:
+            stream_us = assemble.stream_times_us(self.order, now_us, caught_up, ordered)
+            outcome = self.bank.step(ordered.step, stream_us, self.bank.due_rows(stream_us))
+        return Advanced(
+            frames=frames.replace(late=ordered.late) if len(frames) else frames,
+            ordered=ordered,
+            outcome=outcome,
+            transitions=in_order(outcome.transitions, self.elevator_ids),
+            now_us=now_us,
+            caught_up=caught_up,
+        )
+
+    def adopt(self, advanced: Advanced, settled: Settled | None = None) -> None:
+        """Make pending state the state: after the commit, or in recovery (``settled`` None)."""
+        assemble.adopt(self.order, advanced.ordered, settled)
+        self.bank.adopt(advanced.outcome)
+        self._dirty[advanced.frames["row"]] = True
+        self._dirty[advanced.ordered.step["row"]] = True
+        self._dirty[advanced.outcome.rows] = True
+
+    def take_snapshot(self, piece_lifts: int) -> dict[int, dict[str, NDArray[Any]]]:
+        """Copy the pieces that changed since the last call: piece number to arrays.
+
+        Piece ``p`` holds the rows from ``p * piece_lifts`` on. Fast: it copies arrays, no more.
+        """
+        pieces = np.unique(np.flatnonzero(self._dirty) // piece_lifts)
+        taken = {int(p): self._piece(int(p), piece_lifts) for p in pieces}
+        self._dirty[:] = False
+        return taken
+
+    def mark_dirty(self) -> None:
+        """Put every row into the next snapshot: the last one did not arrive."""
+        self._dirty[:] = True
+
+    def _piece(self, piece: int, piece_lifts: int) -> dict[str, NDArray[Any]]:
+        rows = np.arange(piece * piece_lifts, min((piece + 1) * piece_lifts, self.n_lifts))
+        order = assemble.to_arrays(self.order, rows)
+        bank = self.bank.snapshot(rows)
+        return {
+            "elevator_ids": self.elevator_ids[rows],
+            **{f"order.{name}": values for name, values in order.items()},
+            **{f"bank.{name}": values for name, values in bank.items()},
+        }
+
+    def restore_piece(self, rows: NDArray[np.intp], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Put a snapshot piece back at ``rows``. Raises ``LayoutMismatch`` if it does not fit."""
+        order = {k.removeprefix("order."): v for k, v in arrays.items() if k.startswith("order.")}
+        bank = {k.removeprefix("bank."): v for k, v in arrays.items() if k.startswith("bank.")}
+        assemble.from_arrays(self.order, rows, order)
+        self.bank.restore(rows, bank, self.bank.layout)
+        self._dirty[rows] = False
+
+    @property
+    def layout(self) -> str:
+        """Name of the snapshot layout: a snapshot of another one is not read."""
+        return f"{assemble.LAYOUT}+{self.bank.layout}"
