@@ -1,0 +1,69 @@
+"""History is not news, but the present is never held back: whether an alarm waits, and what then.
+
+While a lift is catching up *and* lags more than 120 s (``ingest.assemble`` says so: ``holding``)
+what it raises waits, because what ends it may be in the same backlog. When that is over, an alarm
+is either still so, and is dispatched with its true onset; or it ended meanwhile, and is recorded
+as past. Onsets older than 24 h are recorded and never dispatched. An alarm once dispatched never
+waits.
+
+Nothing else delays an alarm: there is no grouping, throttle, mute or shelf to pass through.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from alerting.alarm import Alarm, EndReason
+
+DAY_US: Final = 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about a lift at the moment of a decision.
+
+    ``holding``: catching up and lagging more than 120 s. ``lag_us``: arrival minus event time.
+    ``last_seen_us``: event time of its newest frame. ``floor``: displayed floor, None = unknown.
+    """
+
+    holding: bool = False
+    lag_us: int | None = None
+    last_seen_us: int | None = None
+    floor: str | None = None
+
+
+LIVE: Final = Context()
+"""For a lift of which nothing more is known: nothing waits."""
+
+Contexts = Mapping[int, Context]
+"""By elevator id; a lift that is missing counts as ``LIVE``."""
+
+
+class Disposition(StrEnum):
+    """What becomes of an alarm that has not been dispatched."""
+
+    DISPATCH = "dispatch"
+    WAIT = "wait"
+    PAST_TOO_OLD = "past_too_old"
+    PAST_DOORS_OPENED = "past_doors_opened"
+
+
+PAST_REASON: Final = {
+    Disposition.PAST_TOO_OLD: EndReason.TOO_OLD,
+    Disposition.PAST_DOORS_OPENED: EndReason.DOORS_OPENED_BEFORE_DISPATCH,
+}
+
+
+def disposition(alarm: Alarm, context: Context, now_us: int, max_age_us: int) -> Disposition:
+    """Decide about an open, undispatched alarm whose finding or case is not over.
+
+    A press of the alarm button is past only if the doors opened in the zone after it.
+    """
+    if now_us - alarm.onset_us > max_age_us:
+        return Disposition.PAST_TOO_OLD
+    if context.holding:
+        return Disposition.WAIT
+    if alarm.held and not alarm.finding.ends_with_finding and alarm.doors_opened_us is not None:
+        return Disposition.PAST_DOORS_OPENED
+    return Disposition.DISPATCH

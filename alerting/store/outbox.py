@@ -1,0 +1,266 @@
+"""The outbox in the database: claim what is due, mark what followed, and the dispatcher's timers.
+
+A claim is a lease: a sender that dies loses it, and the same message, with the same id, is due
+again. What was sent is recorded only after it was sent, so each message is delivered at least once.
+A message behind an unsent earlier one of the same alarm and endpoint has no due time; settling the
+earlier one gives it one. Both happen under the alarm's row lock, so neither misses the other.
+
+Which step follows an attempt is decided in ``retry``, what an escalation is in ``decisions``.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+
+from alerting import decisions
+from alerting.alarm import Alarm, EventType, Source
+from alerting.changes import Changes
+from alerting.message import rfc3339
+from alerting.retry import Step
+from alerting.store.alarms import STATEMENT_S, AlarmStore
+from alerting.store.errors import StoreUnavailableError, translated
+from alerting.store.rows import alarm_of, as_json, micros, moment, queries
+
+CHANNEL: Final = "hoistway_deliveries"
+
+ROUND: Final = 1_000
+"""Alarms per transaction of a timer: bounds how long their rows are locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for one endpoint, claimed. ``attempt`` counts from 1, this one included."""
+
+    message_id: UUID
+    endpoint: str
+    alarm_id: UUID | None
+    sequence: int
+    type: str
+    body: bytes
+    attempt: int
+    created_us: int
+    ended_us: int | None
+    """When the alarm ended, None while it is open."""
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        """What tells deliveries apart."""
+        return (self.message_id, self.endpoint)
+
+    @property
+    def over_us(self) -> int | None:
+        """From when the time to give up counts."""
+        return None if self.ended_us is None else max(self.ended_us, self.created_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of an attempt, to be marked."""
+
+    delivery: Delivery
+    started_us: int
+    duration_ms: int
+    status: int | None
+    error: str | None
+    step: Step
+    next_us: int | None
+    at_us: int
+
+
+class Outbox:
+    """Deliveries, in transactions of their own."""
+
+    def __init__(self, alarms: AlarmStore, pool: asyncpg.Pool) -> None:
+        self.alarms = alarms
+        self._pool = pool
+
+    async def resume(self, now_us: int) -> None:
+        """Take over from a sender that is gone. Only the one writer may call this."""
+        sql, endpoints = queries(), list(self.alarms.settings.endpoints)
+        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
+            async with conn.transaction():
+                await conn.execute(sql["release_claims"])
+                await conn.execute(sql["retarget"], endpoints, endpoints[0], moment(now_us))
+                await conn.execute(sql["unblock_all"], moment(now_us))
+
+    async def claim(self, endpoint: str, limit: int, now_us: int, lease_us: int) -> list[Delivery]:
+        """Claim due deliveries, occupied lifts first; they come back when the lease is over."""
+        async with translated():
+            rows = await self._pool.fetch(
+                queries()["claim"], endpoint, moment(now_us), limit, moment(now_us + lease_us),
+                timeout=STATEMENT_S,
+            )  # fmt: skip
+        rows.sort(key=lambda r: (r["priority"], r["next_attempt_at"], r["sequence"]))
+        return [_delivery(r) for r in rows]
+
+    async def return_claims(self, deliveries: Iterable[Delivery]) -> None:
+        """Give back what was claimed and will not be sent by this process."""
+        rows = [{"message_id": d.message_id, "endpoint": d.endpoint} for d in deliveries]
+        if rows:
+            async with translated():
+                await self._pool.execute(
+                    queries()["return_claims"], as_json(rows), timeout=STATEMENT_S
+                )
+
+    async def mark(self, attempted: Sequence[Attempted]) -> list[Attempted]:
+        """Record attempts and what follows; return those whose alarm was in use just now."""
+        sql = queries()
+        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
+            async with conn.transaction():
+                settled = {a.delivery.alarm_id for a in attempted if a.step is not Step.RETRY}
+                free = await _lock_free(conn, settled)
+                done, busy = _split(attempted, free)
+                if not done:
+                    return busy
+                await conn.execute(sql["record_attempts"], as_json(map(_attempt_row, done)))
+                await conn.execute(sql["mark"], as_json(map(_mark_row, done)))
+                await self._unblock(conn, done)
+                await self.alarms.write(conn, _given_up(done, free))
+        return busy
+
+    async def _unblock(self, conn: Any, done: Iterable[Attempted]) -> None:
+        over = [a for a in done if a.step is not Step.RETRY]
+        if over:
+            rows = [
+                {"alarm_id": a.delivery.alarm_id, "endpoint": a.delivery.endpoint} for a in over
+            ]
+            at = moment(max(a.at_us for a in over))
+            await conn.execute(queries()["unblock"], as_json(rows), at)
+
+    async def escalate_due(self, now_us: int) -> int:
+        """Escalate a round of alarms that nobody accepted in time; return how many."""
+        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
+            async with conn.transaction():
+                rows = await conn.fetch(queries()["lock_escalations"], moment(now_us), ROUND)
+                params = self.alarms.settings.lifecycle
+                changes = decisions.escalate([alarm_of(r) for r in rows], now_us, params)
+                await self.alarms.write(conn, changes)
+        return len(changes.alarms)
+
+    async def hand_on_due(self, now_us: int) -> int:
+        """Give a round of messages not taken in time to the next endpoint too; return how many."""
+        sql, now = queries(), moment(now_us)
+        settings = self.alarms.settings
+        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
+            async with conn.transaction():
+                due = await conn.fetch(sql["due_failovers"], now, ROUND)
+                free = await _lock_free(conn, {r["alarm_id"] for r in due})
+                if not free:
+                    return 0
+                handed = await conn.fetch(
+                    sql["hand_on"], now, list(settings.endpoints),
+                    timedelta(microseconds=settings.failover_us), list(free),
+                )  # fmt: skip
+                rows = [{"alarm_id": r["alarm_id"], "endpoint": r["endpoint"]} for r in handed]
+                await conn.execute(sql["unblock"], as_json(rows), now)
+                await self.alarms.write(conn, _handed_on(handed, free, now_us))
+        return len(handed)
+
+    async def backlog(self) -> dict[str, tuple[int, int]]:
+        """Return, by endpoint, how many messages wait and when the oldest was made [µs]."""
+        async with translated():
+            rows = await self._pool.fetch(queries()["backlog"], timeout=STATEMENT_S)
+        return {r["endpoint"]: (r["pending"], micros(r["oldest"]) or 0) for r in rows}
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` on each NOTIFY until cancelled; ends with an error when cut off."""
+        gone = asyncio.Event()
+        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
+            await conn.add_listener(CHANNEL, lambda *_: wake())
+            conn.add_termination_listener(lambda *_: gone.set())
+            wake()  # what was enqueued while nobody listened
+            await gone.wait()
+        raise StoreUnavailableError("the listening connection was closed")
+
+
+async def _lock_free(conn: Any, ids: Iterable[UUID | None]) -> dict[UUID, Alarm]:
+    wanted = [i for i in ids if i is not None]
+    if not wanted:
+        return {}
+    rows = await conn.fetch(queries()["lock_free"], wanted)
+    return {r["id"]: alarm_of(r) for r in rows}
+
+
+def _split(
+    attempted: Iterable[Attempted], free: dict[UUID, Alarm]
+) -> tuple[list[Attempted], list[Attempted]]:
+    done: list[Attempted] = []
+    busy: list[Attempted] = []
+    for a in attempted:
+        ready = a.step is Step.RETRY or a.delivery.alarm_id in free
+        (done if ready else busy).append(a)
+    return done, busy
+
+
+def _delivery(row: Any) -> Delivery:
+    created_us = micros(row["created_at"])
+    assert created_us is not None
+    return Delivery(
+        message_id=row["message_id"],
+        endpoint=row["endpoint"],
+        alarm_id=row["alarm_id"],
+        sequence=row["sequence"],
+        type=row["type"],
+        body=row["body"].encode(),
+        attempt=row["attempts"],
+        created_us=created_us,
+        ended_us=micros(row["ended_at"]),
+    )
+
+
+def _attempt_row(a: Attempted) -> dict[str, Any]:
+    return {
+        "message_id": a.delivery.message_id,
+        "endpoint": a.delivery.endpoint,
+        "n": a.delivery.attempt,
+        "started_at": rfc3339(a.started_us),
+        "duration_ms": a.duration_ms,
+        "status": a.status,
+        "error": a.error,
+    }
+
+
+_STATE: Final = {Step.DELIVERED: "delivered", Step.RETRY: "pending", Step.GIVE_UP: "given_up"}
+
+
+def _mark_row(a: Attempted) -> dict[str, Any]:
+    return {
+        "message_id": a.delivery.message_id,
+        "endpoint": a.delivery.endpoint,
+        "state": _STATE[a.step],
+        "delivered_at": rfc3339(a.at_us) if a.step is Step.DELIVERED else None,
+        "next_attempt_at": rfc3339(a.next_us),
+        "status": a.status,
+        "error": a.error,
+    }
+
+
+def _given_up(done: Iterable[Attempted], alarms: dict[UUID, Alarm]) -> Changes:
+    """Put each message given up into the timeline of its alarm."""
+    changes = Changes(known=set(alarms))
+    for a in done:
+        if a.step is Step.GIVE_UP and a.delivery.alarm_id is not None:
+            alarm = changes.alarms.get(a.delivery.alarm_id, alarms[a.delivery.alarm_id])
+            data = {
+                "endpoint": a.delivery.endpoint,
+                "sequence": a.delivery.sequence,
+                "type": a.delivery.type,
+                "attempts": a.delivery.attempt,
+                "error": a.error or a.status,
+            }
+            changes.note(alarm, a.at_us, EventType.GIVEN_UP, Source.DISPATCHER, data=data)
+    return changes
+
+
+def _handed_on(handed: Iterable[Any], alarms: dict[UUID, Alarm], now_us: int) -> Changes:
+    changes = Changes(known=set(alarms))
+    for row in handed:
+        alarm = changes.alarms.get(row["alarm_id"], alarms[row["alarm_id"]])
+        data = {"endpoint": row["endpoint"], "sequence": row["sequence"]}
+        changes.note(alarm, now_us, EventType.HANDED_ON, Source.DISPATCHER, data=data)
+    return changes
