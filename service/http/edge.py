@@ -1,7 +1,7 @@
 """The outermost layer of the API: paths as they were sent, bounded bodies, request times.
 
 Elevator codes are percent-encoded in paths and may hold a slash, so routing looks at the path
-before decoding. Bodies are counted while they arrive: nobody fills the memory by lying about a length.
+before decoding. Bodies are counted while they arrive, whatever length they declare.
 """
 
 from time import perf_counter

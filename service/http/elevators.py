@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.http.auth import GuardedRoute, WithCaller, WithParts
 from service.http.paging import (
@@ -33,8 +33,16 @@ PAGE = 100
 FRAMES_PAGE = 1_000
 HOUR_US = 3_600_000_000
 
+
+def _unit(value: Any) -> Any:
+    """Read ``lift`` like 0, as the wire does."""
+    words = {unit.name.lower(): unit for unit in Unit}
+    return words.get(value, value) if isinstance(value, str) else value
+
+
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] | None
 Number = Annotated[float, Field(allow_inf_nan=False)]
+UnitWord = Annotated[Unit, BeforeValidator(_unit)]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="next of the page before")]
 
 
@@ -44,7 +52,7 @@ class Registration(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     sticker: Line = None
-    unit: Unit | None = None
+    unit: UnitWord | None = None
     building: Line = None
     address: Line = None
     district: Line = None
@@ -100,7 +108,7 @@ async def put_elevator(
     code: RawCode, body: Registration, parts: WithParts, caller: WithCaller
 ) -> JSONResponse:
     """Register a lift, known or not: what is not given is cleared, and it counts as confirmed."""
-    return await _register(parts, caller, code, body.model_dump(), create=True)
+    return await _register(parts, caller, code, body.model_dump(), whole=True)
 
 
 @router.patch("/elevators/{code}")
@@ -109,7 +117,7 @@ async def patch_elevator(
 ) -> JSONResponse:
     """Change some of what is registered about a lift."""
     changes = body.model_dump(exclude_unset=True)
-    return await _register(parts, caller, code, changes, create=False)
+    return await _register(parts, caller, code, changes, whole=False)
 
 
 @router.get("/elevators/{code}/frames")
@@ -148,12 +156,12 @@ async def _elevator(parts: Parts, code: str) -> Document:
 
 
 async def _register(
-    parts: Parts, caller: Caller, raw_code: str, changes: dict[str, Any], *, create: bool
+    parts: Parts, caller: Caller, raw_code: str, changes: dict[str, Any], *, whole: bool
 ) -> JSONResponse:
     code = elevator_code(raw_code)
     _check_parameters(parts, changes.get("params") or {})
     now_us = parts.clock.now_us()
-    elevator_id = await parts.fleet.register(code, changes, caller.name, now_us, create=create)
+    elevator_id = await parts.fleet.register(code, changes, caller.name, now_us, whole=whole)
     if elevator_id is None:
         raise Problem(Code.NOT_FOUND, "no lift has this code; PUT registers one")
     await parts.intake.reload((elevator_id,))

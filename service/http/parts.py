@@ -78,9 +78,12 @@ class Fleet(Protocol):
         ...
 
     async def register(
-        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, create: bool
+        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, whole: bool
     ) -> int | None:
-        """Change what the registry says and audit it; return the lift's id, None = no such lift."""
+        """Change what the registry says and audit it; return the lift's id, None = no such lift.
+
+        A ``whole`` registration creates the lift if need be and replaces its parameters.
+        """
         ...
 
     async def frames(

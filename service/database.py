@@ -1,0 +1,120 @@
+"""The service's own connections, for API, keys and dead letters, and what their failures mean.
+
+A pool of plain asyncpg connections; statements are bounded in time, because people wait for them.
+``DatabaseError`` is one line that names the setting or the remedy, for commands.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from service.settings import DatabaseSettings
+from service.sql import statements
+
+VARIABLE: Final = "HOISTWAY_DATABASE_URL"
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; one line that names the setting or the remedy."""
+
+
+def dsn(settings: DatabaseSettings) -> str:
+    """Return the URL as the driver wants it; raises ``DatabaseError`` if there is none."""
+    if settings.url is None:
+        raise DatabaseError(
+            f"{VARIABLE} is not set; set it to postgresql://user:password@host:port/name"
+        )
+    return settings.url.get_secret_value()
+
+
+def shown(settings: DatabaseSettings) -> str:
+    """Return where the database is, without its password."""
+    parts = urlsplit(dsn(settings))
+    return f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+
+
+@asynccontextmanager
+async def open_pool(
+    settings: DatabaseSettings, application_name: str = "hoistway-api"
+) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool that connects at first use, and close it within the statement's bound."""
+    pool = asyncpg.create_pool(
+        dsn(settings),
+        min_size=0,
+        max_size=settings.pool_size,
+        timeout=settings.connect_timeout_s,
+        command_timeout=settings.statement_timeout_s + 1,
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "statement_timeout": str(round(settings.statement_timeout_s * 1000)),
+            "idle_in_transaction_session_timeout": "60s",
+            "jit": "off",
+        },
+    )
+    async with pool:
+        yield pool
+
+
+@asynccontextmanager
+async def visit(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
+    """Open one connection for a command; its failures become ``DatabaseError``."""
+    try:
+        connection = await asyncpg.connect(
+            dsn(settings),
+            timeout=settings.connect_timeout_s,  # pyright: ignore[reportArgumentType] - takes floats
+            command_timeout=settings.statement_timeout_s,
+            server_settings={"application_name": "hoistway-cli", "timezone": "UTC"},
+        )
+    except CONNECT_FAILURES as error:
+        raise explained(settings, error) from error
+    try:
+        yield connection
+    except asyncpg.UndefinedTableError as error:
+        raise DatabaseError(f"{_at(settings)} has no schema; run `hoistway migrate`") from error
+    except CONNECT_FAILURES as error:
+        raise explained(settings, error) from error
+    finally:
+        connection.terminate()
+
+
+CONNECT_FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
+"""What the driver raises when it cannot connect or a statement fails; timeouts are ``OSError``."""
+
+
+def explained(settings: DatabaseSettings, error: BaseException) -> DatabaseError:
+    """Return the one line for a driver's error."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            why = f"refuses the user or password: {text}"
+        case asyncpg.InvalidCatalogNameError():
+            why = f"has no such database: {text}; create it, then run `hoistway migrate`"
+        case TimeoutError():
+            why = f"gives no answer within {settings.connect_timeout_s:g} s"
+        case OSError():
+            why = f"cannot be reached: {text}"
+        case _:
+            why = f"answers: {text}"
+    return DatabaseError(f"{_at(settings)} {why}")
+
+
+def _at(settings: DatabaseSettings) -> str:
+    return f"{VARIABLE}: the database at {shown(settings)}"
+
+
+async def probe(pool: asyncpg.Pool, head: str) -> str | None:
+    """Tell what is wrong with the schema; None = it is at revision ``head``.
+
+    Connection errors are raised: they are another cause than a schema of another version.
+    """
+    try:
+        revision = await pool.fetchval(statements()["schema_revision"])
+    except asyncpg.UndefinedTableError:
+        revision = None
+    if revision == head:
+        return None
+    return f"the database is at {revision or 'no schema'}, this version needs {head}"
