@@ -1,0 +1,164 @@
+"""Connections and transactions: raw asyncpg ones, pooled by SQLAlchemy where many share them.
+
+One transaction of the pipeline holds COPY, named queries and alerting's statements, so all of them
+get the same asyncpg connection. A connection whose transaction ended in doubt, or not at all, never
+goes back to the pool.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, cast
+
+import asyncpg
+from asyncpg.transaction import Transaction
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ingest.store.errors import (
+    DRIVER_ERRORS,
+    ContentError,
+    Unavailable,
+    commit_errors,
+    store_errors,
+)
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MIN_TIME_US: Final = int((datetime.min.replace(tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
+MAX_TIME_US: Final = int((datetime.max.replace(tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """How to connect; every wait has an end, so that a hanging server is noticed."""
+
+    connect_timeout_s: int = 10
+    command_timeout_s: float = 60.0
+    """Longest wait for one statement; the longest COPY of a batch takes well under a second."""
+    idle_in_transaction_s: int = 60
+    """The server ends a transaction that its client forgot, and with it the client's locks."""
+    application_name: str = "hoistway"
+
+
+def open_engine(
+    database_url: str, options: ConnectOptions = ConnectOptions(), pool_size: int = 4
+) -> AsyncEngine:
+    """Make a pool; it connects at first use. The URL is ``postgresql://user:pw@host:port/db``."""
+
+    async def connect() -> asyncpg.Connection:
+        return await _connect(database_url, options)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=options.connect_timeout_s,
+    )
+
+
+async def open_connection(
+    database_url: str, options: ConnectOptions = ConnectOptions()
+) -> asyncpg.Connection:
+    """Open a connection of one's own: the writer's lock, LISTEN, short visits."""
+    with store_errors("connect"):
+        return await _connect(database_url, options)
+
+
+@asynccontextmanager
+async def pipeline_connection(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
+    """Lend the asyncpg connection out of a pooled SQLAlchemy one."""
+    with store_errors("connect"):
+        pooled = await engine.connect()
+    conn: asyncpg.Connection | None = None
+    try:
+        with store_errors("connect"):
+            raw = await pooled.get_raw_connection()
+        conn = cast("asyncpg.Connection", raw.driver_connection)
+        yield conn
+    finally:
+        if conn is None or conn.is_closed() or conn.is_in_transaction():
+            if conn is not None:
+                conn.terminate()
+            await pooled.invalidate()
+        await pooled.close()
+
+
+@asynccontextmanager
+async def transaction(
+    conn: asyncpg.Connection,
+    isolation: Literal["read_committed", "repeatable_read"] = "read_committed",
+) -> AsyncIterator[None]:
+    """Run the block in one transaction; a commit without an answer raises ``CommitUnknown``."""
+    running: Transaction = conn.transaction(isolation=isolation)
+    with store_errors("begin"):
+        await running.start()
+    try:
+        yield
+    except BaseException:
+        # A rollback that fails means that the connection is gone, and the transaction with it; the
+        # error that brought us here is the one to tell.
+        with suppress(*DRIVER_ERRORS):
+            await running.rollback()
+        raise
+    with commit_errors():
+        await running.commit()
+
+
+async def fetch(conn: asyncpg.Connection, doing: str, query: str, *args: Any) -> list[Any]:
+    """Run a query through the error door and return its rows."""
+    with store_errors(doing):
+        return await conn.fetch(query, *args)
+
+
+async def fetchrow(conn: asyncpg.Connection, doing: str, query: str, *args: Any) -> Any:
+    """Run a query through the error door and return its first row or None."""
+    with store_errors(doing):
+        return await conn.fetchrow(query, *args)
+
+
+async def execute(conn: asyncpg.Connection, doing: str, query: str, *args: Any) -> int:
+    """Run a statement through the error door and return how many rows it touched."""
+    with store_errors(doing):
+        return affected(await conn.execute(query, *args))
+
+
+def affected(status: str) -> int:
+    """Return the row count out of a command status such as ``INSERT 0 5``."""
+    count = status.rpartition(" ")[2]
+    return int(count) if count.isdecimal() else 0
+
+
+def moment(time_us: int) -> datetime:
+    """Return the time as the driver wants it; exact to the µs, years 1 to 9999."""
+    if not MIN_TIME_US <= time_us <= MAX_TIME_US:
+        raise ContentError(f"time {time_us} µs is outside the years 1 to 9999", "22008")
+    return EPOCH + timedelta(microseconds=time_us)
+
+
+def micros(time: datetime) -> int:
+    """Return a time from the driver as µs since 1970."""
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+async def _connect(database_url: str, options: ConnectOptions) -> asyncpg.Connection:
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        raise Unavailable("database URL must look like postgresql://user:pw@host:port/db")
+    return await asyncpg.connect(
+        f"postgresql://{rest}",
+        timeout=options.connect_timeout_s,
+        command_timeout=options.command_timeout_s,
+        server_settings={
+            "application_name": options.application_name,
+            "timezone": "UTC",
+            # Promise 1 (acknowledged = stored) does not bear a server-wide "off".
+            "synchronous_commit": "on",
+            # A dead client's advisory lock must not outlive it for hours: 10 + 3 * 5 s.
+            "tcp_keepalives_idle": "10",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+            "idle_in_transaction_session_timeout": f"{options.idle_in_transaction_s}s",
+            "jit": "off",
+        },
+    )

@@ -1,0 +1,77 @@
+"""Transitions as rows: written with their batch, read back to be compared in recovery.
+
+Numbered within the batch in the order in which they count. Nothing is lost on the way: what is read
+equals what was written.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+
+from ingest.store.connect import fetch, micros, moment
+from ingest.store.errors import store_errors
+from ingest.store.sql import queries
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.transitions import Transition
+
+
+async def write(
+    conn: asyncpg.Connection, lane: int, batch: int, transitions: Sequence[Transition]
+) -> None:
+    """Write the transitions of a batch in the caller's transaction."""
+    if not transitions:
+        return
+    rows = [(lane, batch, n, *_values(t)) for n, t in enumerate(transitions)]
+    with store_errors("write transitions"):
+        await conn.executemany(queries()["write_transitions"], rows)
+
+
+async def of_batches(
+    conn: asyncpg.Connection, lane: int, first: int, last: int
+) -> dict[int, list[Transition]]:
+    """Return the transitions of the batches ``first..last`` by batch, in order."""
+    rows = await fetch(conn, "read transitions", queries()["read_transitions"], lane, first, last)
+    found: dict[int, list[Transition]] = {}
+    for row in rows:
+        found.setdefault(row["batch"], []).append(_transition(row))
+    return found
+
+
+async def of_elevator(
+    conn: asyncpg.Connection, elevator_id: int, from_us: int, to_us: int, limit: int
+) -> list[Transition]:
+    """Return transitions of one lift, ``from_us <= time < to_us``, newest first."""
+    query = queries()["transitions_of"]
+    span = moment(from_us), moment(to_us)
+    rows = await fetch(conn, "read transitions", query, elevator_id, *span, limit)
+    return [_transition(row) for row in rows]
+
+
+def _values(t: Transition) -> tuple[Any, ...]:
+    return (
+        *(t.elevator_id, moment(t.t_us), moment(t.onset_us)),
+        *(int(t.kind), int(t.kind_now), int(t.change), int(t.reason), int(t.confidence)),
+        *(t.rule, t.version, json.dumps(t.evidence()), json.dumps(dict(t.thresholds))),
+    )
+
+
+def _transition(row: Any) -> Transition:
+    evidence = json.loads(row["evidence"])
+    return Transition(
+        elevator_id=row["elevator_id"],
+        t_us=micros(row["time"]),
+        onset_us=micros(row["onset"]),
+        kind=FindingKind(row["kind"]),
+        kind_now=FindingKind(row["kind_now"]),
+        change=Change(row["change"]),
+        reason=ClearReason(row["reason"]),
+        confidence=Confidence(row["confidence"]),
+        last_seen_us=evidence["last_seen_us"],
+        rule=row["rule"],
+        version=row["version"],
+        criteria=evidence["criteria"],
+        values=evidence["values"],
+        thresholds=json.loads(row["thresholds"]),
+    )
