@@ -5,14 +5,19 @@ given addresses. Start reading at `service.stack.session`. Standard library only
 before ``.venv`` exists.
 """
 
-from service.stack.mosquitto import Mosquitto
 from service.stack.rootfs import StackError
-from service.stack.server import Server
-from service.stack.session import Stack, from_environment, make_stack, open_stack
+from service.stack.session import (
+    BrokerControls,
+    Controls,
+    Stack,
+    from_environment,
+    make_stack,
+    open_stack,
+)
 
 __all__ = [
-    "Mosquitto",
-    "Server",
+    "BrokerControls",
+    "Controls",
     "Stack",
     "StackError",
     "from_environment",

@@ -126,6 +126,12 @@ def _reap_orphans() -> None:
                 time.sleep(0.01)
 
 
+def _clean_up(spec: dict[str, Any]) -> None:
+    if spec["cleanup"]:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run(spec["cleanup"], capture_output=True, timeout=60, check=False)
+
+
 def main(spec_path: str) -> int:
     """Start the server that the file describes, watch, and end it in time."""
     _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -149,12 +155,14 @@ def main(spec_path: str) -> int:
     while server.poll() is None:
         if watch.ended():
             _end(server, spec)
+            _clean_up(spec)
             _reap_orphans()
             remove_shared_memory(instance / "data")
             if not watch.asked:
                 shutil.rmtree(instance, ignore_errors=True)
             return 0
         watch.wait()
+    _clean_up(spec)
     _reap_orphans()
     return server.returncode & 0xFF
 

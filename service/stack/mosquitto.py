@@ -12,19 +12,16 @@ import secrets
 import signal
 import socket
 import struct
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from service.stack.files import DEPLOY, write_atomically
-from service.stack.rootfs import StackError
-from service.stack.server import Launch, Server, free_port, new_directory
+from service.stack.server import Launch, Server, free_port, new_directory, wait_for
 from service.stack.toolchain import Toolchain
 
 SERVICE_USER = "hoistway"
 # Mosquitto's own default; the passwords are random, so more rounds only slow the tests.
 HASH_ROUNDS = 101
-_OWN_LINES = ("listener", "persistence_location", "password_file", "acl_file", "log_dest", "user")
 
 
 @dataclass
@@ -37,16 +34,11 @@ class Mosquitto(Server):
         Rights come from the ACL: a gateway's account name is its code as it stands in topics.
         """
         accounts = self.directory / "passwd"
-        kept = [
-            line
-            for line in accounts.read_text(encoding="utf-8").splitlines()
-            if line.partition(":")[0] != name
-        ]
-        write_atomically(accounts, "\n".join([*kept, password_line(name, password)]) + "\n")
+        put_account(accounts, name, password)
         self.tools.give(accounts, self.launch.account)
         if self.running:
             self.reload()
-            self._wait_for_account(name, password)
+            wait_for(lambda: is_accepting(self.port, name, password), 5.0, f"account {name}")
         return f"mqtt://{name}:{password}@127.0.0.1:{self.port}"
 
     def reload(self) -> None:
@@ -54,13 +46,6 @@ class Mosquitto(Server):
         pid = self.pid
         if pid is not None:
             os.kill(pid, signal.SIGHUP)
-
-    def _wait_for_account(self, name: str, password: str) -> None:
-        deadline_s = time.monotonic() + 5.0
-        while not is_accepting(self.port, name, password):
-            if time.monotonic() > deadline_s:
-                raise StackError(f"Mosquitto did not take the account {name}")
-            time.sleep(0.02)
 
 
 def make_mosquitto(
@@ -100,18 +85,28 @@ def make_mosquitto(
 
 
 def _configuration(tools: Toolchain, instance: Path, port: int, settings: dict[str, str]) -> str:
-    shipped = (DEPLOY / "mosquitto.conf").read_text(encoding="utf-8").splitlines()
-    replaced = (*_OWN_LINES, *settings)
-    lines = [line for line in shipped if line.split(" ", 1)[0] not in replaced]
-    lines += [f"{key} {value}" for key, value in settings.items()]
-    lines += [
-        f"listener {port} 127.0.0.1",
-        f"persistence_location {tools.inside(instance / 'store')}/",
-        f"password_file {tools.inside(instance / 'passwd')}",
-        f"acl_file {tools.inside(instance / 'acl')}",
-        "log_dest stderr",
-    ]
-    return "\n".join(lines) + "\n"
+    own = {
+        "listener": f"{port} 127.0.0.1",
+        "persistence_location": f"{tools.inside(instance / 'store')}/",
+        "password_file": tools.inside(instance / "passwd"),
+        "acl_file": tools.inside(instance / "acl"),
+        "log_dest": "stderr",
+    }
+    shipped = (DEPLOY / "mosquitto.conf").read_text(encoding="utf-8")
+    return replaced(shipped, {**settings, **own})
+
+
+def replaced(configuration: str, settings: dict[str, str]) -> str:
+    """Return the configuration with these settings in place of its own; the listener first."""
+    kept = [line for line in configuration.splitlines() if line.split(" ", 1)[0] not in settings]
+    return "\n".join([*kept, *(f"{key} {value}" for key, value in settings.items())]) + "\n"
+
+
+def put_account(accounts: Path, name: str, password: str) -> None:
+    """Add or replace one line of a password file."""
+    lines = accounts.read_text(encoding="utf-8").splitlines() if accounts.exists() else []
+    kept = [line for line in lines if line.partition(":")[0] != name]
+    write_atomically(accounts, "\n".join([*kept, password_line(name, password)]) + "\n")
 
 
 def password_line(name: str, password: str) -> str:

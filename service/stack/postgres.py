@@ -61,7 +61,12 @@ def make_postgres(
         quick_signal=signal.SIGQUIT,
     )
     server = Server(tools, instance, port, launch, lambda: is_accepting(port))
-    return server, f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
+    return server, url(password, port)
+
+
+def url(password: str, port: int) -> str:
+    """Return the address of the empty database on this machine."""
+    return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
 def ensure_template(tools: Toolchain) -> str:

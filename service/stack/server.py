@@ -41,6 +41,8 @@ class Launch:
     account: Account | None
     stop_signal: int
     quick_signal: int
+    # A command that the keeper runs after the server's end.
+    cleanup: Sequence[str] = ()
 
 
 @dataclass
@@ -122,6 +124,9 @@ class Server:
     def release(self) -> None:
         """Let the server outlive this process, until `end_instance`."""
         (self.directory / "released").touch()
+        if self._keeper is not None:
+            self._keeper.returncode = 0  # or Python warns about a child that nobody waits for
+            self._keeper = None
 
     def last_words(self, lines: int = 8) -> str:
         """Return the end of the server's log."""
@@ -137,24 +142,23 @@ class Server:
             "chroot": None if self.tools.chroot is None else str(self.tools.chroot),
             "uid": None if account is None else [account.uid, account.gid],
             "command": list(self.launch.command),
+            "cleanup": list(self.launch.cleanup),
             "environment": environment(),
             "log": str(self.log),
             "quick_signal": int(self.launch.quick_signal),
         }
 
     def _wait_until_it_answers(self, timeout_s: float) -> None:
-        started_s = time.monotonic()
-        noted = False
-        while not (self.running and self.answers()):
-            waited_s = time.monotonic() - started_s
-            ended = self._keeper is not None and self._keeper.poll() is not None
-            if ended or waited_s > timeout_s:
-                self._signal_and_wait(self.launch.quick_signal)
-                raise StackError(f"{self.launch.name} did not start:\n{self.last_words()}")
-            if waited_s > NOTE_AFTER_S and not noted:
-                say(f"waiting for {self.launch.name} to answer")
-                noted = True
-            time.sleep(0.02)
+        def answered() -> bool:
+            if self._keeper is not None and self._keeper.poll() is not None:
+                raise StackError(f"{self.launch.name} ended at once")
+            return self.running and self.answers()
+
+        try:
+            wait_for(answered, timeout_s, self.launch.name)
+        except StackError as error:
+            self._signal_and_wait(self.launch.quick_signal)
+            raise StackError(f"{error}:\n{self.last_words()}") from None
 
     def _signal_all(self, number: int) -> None:
         pid = self.pid
@@ -179,6 +183,20 @@ class Server:
         if self._keeper is not None:
             self._keeper.wait(STOP_TIMEOUT_S)
             self._keeper = None
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float, name: str) -> None:
+    """Return when the condition holds; say what it is if that takes long."""
+    started_s = time.monotonic()
+    noted = False
+    while not condition():
+        waited_s = time.monotonic() - started_s
+        if waited_s > timeout_s:
+            raise StackError(f"{name} did not answer within {timeout_s:.0f} s")
+        if waited_s > NOTE_AFTER_S and not noted:
+            say(f"waiting for {name} to answer")
+            noted = True
+        time.sleep(0.02)
 
 
 def this_process() -> tuple[int, int]:

@@ -11,18 +11,42 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from service.stack.files import stack_dir
-from service.stack.mosquitto import Mosquitto, make_mosquitto
+from service.stack import docker
+from service.stack.files import say, stack_dir
+from service.stack.mosquitto import make_mosquitto
 from service.stack.postgres import make_postgres
 from service.stack.rootfs import StackError, ensure_rootfs
-from service.stack.server import Server
+from service.stack.server import START_TIMEOUT_S, Server
 from service.stack.toolchain import Toolchain, in_rootfs, installed
 
 DATABASE_VARIABLE = "HOISTWAY_DATABASE_URL"
 MQTT_VARIABLE = "HOISTWAY_MQTT_URL"
 CHOICE_VARIABLE = "HOISTWAY_STACK"
 BOTH = frozenset({"postgres", "mosquitto"})
+
+
+class Controls(Protocol):
+    """What a test may do to a server of its own; see `service.stack.server.Server`."""
+
+    port: int
+
+    @property
+    def running(self) -> bool: ...  # noqa: D102 - each is documented where it is done
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...  # noqa: D102
+    def kill(self) -> None: ...  # noqa: D102
+    def freeze(self) -> None: ...  # noqa: D102
+    def thaw(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+    def last_words(self, lines: int = 8) -> str: ...  # noqa: D102
+
+
+class BrokerControls(Controls, Protocol):
+    """The broker's controls: accounts can be added while it runs."""
+
+    def add_user(self, name: str, password: str) -> str: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -32,15 +56,16 @@ class Stack:
     origin: str
     database_url: str = ""
     mqtt_url: str = ""
-    postgres: Server | None = None
-    mosquitto: Mosquitto | None = None
+    postgres: Controls | None = None
+    mosquitto: BrokerControls | None = None
+    # The processes that would outlive this command if they were released.
+    guards: tuple[Server, ...] = ()
 
     def close(self) -> None:
         """Stop what this command started; services of others stay as they are."""
-        with contextlib.ExitStack() as both:
-            for server in (self.postgres, self.mosquitto):
-                if server is not None:
-                    both.callback(server.close)
+        with contextlib.ExitStack() as all_of_them:
+            for guard in self.guards:
+                all_of_them.callback(guard.close)
 
 
 @contextlib.contextmanager
@@ -63,7 +88,7 @@ def open_stack(
     services
         Which of ``postgres`` and ``mosquitto``.
     postgres_settings, mosquitto_settings
-        Settings that differ from those of `service.stack.postgres` and ``deploy/mosquitto.conf``.
+        Settings that differ from ``deploy/postgresql.conf`` and ``deploy/mosquitto.conf``.
     """
     given = None if own else from_environment()
     if given is not None:
@@ -92,34 +117,78 @@ def make_stack(
 ) -> Stack:
     """Make and start private services; the caller closes them, or they end with this process."""
     directory = stack_dir(root)
-    tools = find_tools(directory)
-    label = f"{os.getpid()}-{secrets.token_hex(3)}"
-    postgres = mosquitto = None
-    database_url = mqtt_url = ""
-    if "postgres" in services:
-        postgres, database_url = make_postgres(tools, f"postgres-{label}", postgres_settings)
-    if "mosquitto" in services:
-        mosquitto, mqtt_url = make_mosquitto(tools, f"mosquitto-{label}", mosquitto_settings)
-    stack = Stack(tools.origin, database_url, mqtt_url, postgres, mosquitto)
-    _start(stack)
-    return stack
+    choice = _choice()
+    if choice in {"", "docker"} and docker.engine_runs():
+        try:
+            return _in_docker(directory, services, postgres_settings, mosquitto_settings)
+        except StackError as error:
+            if choice:
+                raise
+            say(f"Docker runs but did not give the services; going on without it. {error}")
+    if choice == "docker":
+        raise StackError("no Docker engine with 'docker compose' answers")
+    tools = find_tools(directory, choice)
+    return _of_programs(tools, services, postgres_settings, mosquitto_settings)
 
 
-def _start(stack: Stack) -> None:
-    try:
-        for server in (stack.postgres, stack.mosquitto):
-            if server is not None:
-                server.start()
-    except BaseException:  # also Ctrl-C: nothing half started may stay
-        stack.close()
-        raise
-
-
-def find_tools(directory: Path) -> Toolchain:
-    """Return the programs to use, making the private root file system if there are none."""
+def _choice() -> str:
     choice = os.environ.get(CHOICE_VARIABLE, "")
     if choice not in {"", "docker", "installed", "rootfs"}:
         raise StackError(f"{CHOICE_VARIABLE} is {choice!r}; it may be docker, installed or rootfs")
+    return choice
+
+
+def _of_programs(
+    tools: Toolchain,
+    services: frozenset[str],
+    postgres_settings: dict[str, str] | None,
+    mosquitto_settings: dict[str, str] | None,
+) -> Stack:
+    label = f"{os.getpid()}-{secrets.token_hex(3)}"
+    with contextlib.ExitStack() as undo:
+        postgres = mosquitto = None
+        database_url = mqtt_url = ""
+        if "postgres" in services:
+            postgres, database_url = make_postgres(tools, f"postgres-{label}", postgres_settings)
+            undo.callback(postgres.close)
+        if "mosquitto" in services:
+            mosquitto, mqtt_url = make_mosquitto(tools, f"mosquitto-{label}", mosquitto_settings)
+            undo.callback(mosquitto.close)
+        guards = tuple(server for server in (postgres, mosquitto) if server is not None)
+        for server in guards:
+            server.start()
+        undo.pop_all()
+    return Stack(tools.origin, database_url, mqtt_url, postgres, mosquitto, guards)
+
+
+def _in_docker(
+    directory: Path,
+    services: frozenset[str],
+    postgres_settings: dict[str, str] | None,
+    mosquitto_settings: dict[str, str] | None,
+) -> Stack:
+    project = docker.make_project(directory, postgres_settings, mosquitto_settings)
+    postgres = project.database if "postgres" in services else None
+    mosquitto = project.broker if "mosquitto" in services else None
+    with contextlib.ExitStack() as undo:
+        undo.callback(project.guard.close)
+        project.guard.start()
+        for container in (postgres, mosquitto):
+            if container is not None:
+                container.start()
+        undo.pop_all()
+    return Stack(
+        origin="docker",
+        database_url=project.database_url if postgres else "",
+        mqtt_url=project.mqtt_url if mosquitto else "",
+        postgres=postgres,
+        mosquitto=mosquitto,
+        guards=(project.guard,),
+    )
+
+
+def find_tools(directory: Path, choice: str = "") -> Toolchain:
+    """Return the programs to use, making the private root file system if there are none."""
     if choice in {"", "installed"}:
         tools = installed(directory)
         if tools is not None:

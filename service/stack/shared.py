@@ -56,12 +56,11 @@ def _instances(root: Path) -> list[Path]:
 
 def _release(root: Path, stack: Stack) -> None:
     """Write down what runs, and only then let it outlive this command."""
-    servers = [server for server in (stack.postgres, stack.mosquitto) if server is not None]
-    write_atomically(_record(root), json.dumps([str(server.directory) for server in servers]))
+    write_atomically(_record(root), json.dumps([str(guard.directory) for guard in stack.guards]))
     lines = [f"{DATABASE_VARIABLE}={stack.database_url}", f"{MQTT_VARIABLE}={stack.mqtt_url}"]
     write_atomically(env_file(root), "\n".join(lines) + "\n")
-    for server in servers:
-        server.release()
+    for guard in stack.guards:
+        guard.release()
 
 
 def _end(root: Path) -> None:
