@@ -1,0 +1,102 @@
+"""The world: lifts that live, in rounds, until an instant.
+
+A round takes every lift whose next event is not after the horizon, in this order of phases:
+
+1. *close*: the piece of life that ends at that event leaves the world;
+2. *serve*: exact instants of incidents (strikes, presses, power, commands) of the lifts that have
+   one then, otherwise
+3. *turn*: the phase ends (people arrive, leave, board; doors; trips; decisions), by phase.
+
+After the last round the running pieces are cut at the horizon. Lifts do not look at each other, and
+all draws are counter-based, so how the way to an instant is cut into calls changes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.buildings import Plan
+from simulator.cars import Cars
+from simulator.faults import Fault
+from simulator.incidents import Incidents, Poke
+from simulator.state import Phase, Pieces
+from simulator.traffic import Arrivals
+from simulator.truth import TruthEvent
+
+_ONLY_INCIDENTS = np.array([Phase.BRAKING, Phase.STUCK])
+
+
+class World:
+    """Lifts with their people and faults, from ``start_us`` on.
+
+    Parameters
+    ----------
+    plan
+        What is built.
+    seed
+        Seed of all draws.
+    start_us
+        First instant, whole ms.
+    script
+        Faults.
+    rate_pct
+        Traffic of each lift in percent, shape (n_lifts,) or a number.
+    utc_offset_hours
+        Local time of the buildings.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        seed: int,
+        start_us: int,
+        script: Sequence[Fault] = (),
+        rate_pct: NDArray[Any] | int = 100,
+        utc_offset_hours: int = 8,
+    ) -> None:
+        rates = np.broadcast_to(np.asarray(rate_pct, "i8"), (len(plan),))
+        arrivals = Arrivals(plan, seed, start_us, rates, utc_offset_hours)
+        self.plan = plan
+        self.now_us = start_us
+        self.cars = Cars(plan, seed, start_us, arrivals)
+        self.incidents = Incidents(self.cars, script)
+        self.cars.hooks = self.incidents
+
+    def advance(self, until_us: int) -> list[Pieces]:
+        """Live on until ``until_us`` (exclusive) and return the pieces since the last call."""
+        pieces: list[Pieces] = []
+        while True:
+            due = np.minimum(self.cars.phase_end_us, self.incidents.poke_us)
+            rows = np.flatnonzero(due < until_us)
+            if not rows.size:
+                break
+            pieces.append(self._round(rows, due[rows]))
+        everybody = np.arange(len(self.plan))
+        lo_us = np.maximum(self.cars.state["start_us"], self.now_us)
+        pieces.append(self.cars.state.pieces(everybody, lo_us, until_us))
+        self.now_us = max(self.now_us, until_us)
+        return pieces
+
+    def release(self, lift: int, at_us: int) -> None:
+        """Send a rescuer who frees the people in ``lift`` at ``at_us``, or now if that is past."""
+        whole_ms_us = -(-max(at_us, self.now_us) // 1000) * 1000
+        self.incidents.poke(lift, whole_ms_us, Poke.RELEASE)
+
+    def truth(self) -> list[TruthEvent]:
+        """Return the true events so far, by onset."""
+        return self.incidents.truth.events()
+
+    def _round(self, rows: NDArray[np.int64], t_us: NDArray[np.int64]) -> Pieces:
+        lo_us = np.maximum(self.cars.state["start_us"][rows], self.now_us)
+        closed = self.cars.state.pieces(rows, lo_us, t_us)
+        poked = self.incidents.poke_us[rows] == t_us
+        if poked.any():
+            self.incidents.serve(rows[poked])
+        rows, t_us = rows[~poked], t_us[~poked]
+        special = np.isin(self.cars.state["phase"][rows], _ONLY_INCIDENTS)
+        if special.any():
+            self.incidents.turn(rows[special], t_us[special])
+        self.cars.turn(rows[~special], t_us[~special])
+        return closed
