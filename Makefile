@@ -45,7 +45,7 @@ lock: setup ## compile requirements.lock anew from pyproject.toml
 	    --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock $(ARGS)
 
 schema: setup ## write migrations/schema.sql from the migrations
-	@$(BIN)/hoistway migrate --dump migrations/schema.sql
+	@$(PY) scripts/write_schema.py
 
 clean: stack-down ## remove .venv, caches and the private services
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist build

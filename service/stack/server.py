@@ -208,6 +208,8 @@ def this_process() -> tuple[int, int]:
 def new_directory(tools: Toolchain, name: str, account: Account | None) -> Path:
     """Make an empty directory for one instance, and remove those that nobody owns any more."""
     tools.instances.mkdir(parents=True, exist_ok=True, mode=0o711)
+    if tools.instances.stat().st_uid != os.geteuid():
+        raise StackError(f"{tools.instances} belongs to somebody else; remove it")
     with locked(tools.instances / ".lock", "starting services"):
         _sweep(tools.instances)
         directory = tools.instances / name

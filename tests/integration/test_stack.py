@@ -275,7 +275,7 @@ def test_servers_outlive_the_thread_that_started_them():
     thread = threading.Thread(target=start)
     thread.start()
     thread.join()
-    time.sleep(0.3)
+    box[1].mosquitto.add_user("later", "pw")  # answers only if it still runs
     assert box[1].mosquitto.running
     box[0].__exit__(None, None, None)
     assert not box[1].mosquitto.running
