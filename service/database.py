@@ -4,6 +4,7 @@ A pool of plain asyncpg connections; statements are bounded in time, because peo
 ``DatabaseError`` is one line that names the setting or the remedy, for commands.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from service.readiness import Board, Cause
 from service.settings import DatabaseSettings
 from service.sql import statements
 
@@ -106,15 +108,35 @@ def _at(settings: DatabaseSettings) -> str:
     return f"{VARIABLE}: the database at {shown(settings)}"
 
 
-async def probe(pool: asyncpg.Pool, head: str) -> str | None:
-    """Tell what is wrong with the schema; None = it is at revision ``head``.
+async def watch_database(
+    board: Board, pool: asyncpg.Pool, head: str, interval_s: float, timeout_s: float = 2.0
+) -> None:
+    """Put on the board, for ever, whether the database answers and has the schema ``head``.
 
-    Connection errors are raised: they are another cause than a schema of another version.
+    A database that answers slowly or not at all is found out after ``timeout_s`` [s].
     """
+    while True:
+        try:
+            async with asyncio.timeout(timeout_s):
+                wrong = schema_problem(await revision(pool), head)
+        except CONNECT_FAILURES as error:
+            board.set(Cause.DATABASE, f"{type(error).__name__}: {error}".rstrip(": "))
+        else:
+            board.clear(Cause.DATABASE)
+            board.put(Cause.MIGRATIONS, holds=wrong is not None, detail=wrong or "")
+        await asyncio.sleep(interval_s)
+
+
+async def revision(pool: asyncpg.Pool | asyncpg.Connection) -> str | None:
+    """Return the revision of the schema; None = there is none."""
     try:
-        revision = await pool.fetchval(statements()["schema_revision"])
+        return await pool.fetchval(statements()["schema_revision"])
     except asyncpg.UndefinedTableError:
-        revision = None
-    if revision == head:
         return None
-    return f"the database is at {revision or 'no schema'}, this version needs {head}"
+
+
+def schema_problem(found: str | None, head: str) -> str | None:
+    """Say what is wrong with the schema's revision; None = nothing."""
+    if found == head:
+        return None
+    return f"the database is at {found or 'no revision'}, this version needs {head}"

@@ -23,6 +23,8 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from alerting.changes import Outcome
+from alerting.retry import AttemptResult, Step
 from ingest.source import FrameSource, SourceCounters
 from service.readiness import Cause
 from telemetry.columns import WIRE_KEYS
@@ -73,32 +75,6 @@ class Queue(StrEnum):
     SUBMITTED = "submitted"
     LANE_BATCHES = "lane_batches"
     DELIVERIES_IN_FLIGHT = "deliveries_in_flight"
-
-
-class DeliveryOutcome(StrEnum):
-    """How an attempt to deliver ended."""
-
-    DELIVERED = "delivered"
-    REFUSED = "refused"
-    """An answer other than 2xx."""
-    TIMEOUT = "timeout"
-    UNREACHABLE = "unreachable"
-    GIVEN_UP = "given_up"
-
-
-class AlarmStep(StrEnum):
-    """What happened to an alarm."""
-
-    RAISED = "raised"
-    HELD = "held"
-    PAST = "past"
-    UPDATED = "updated"
-    ACCEPTED = "accepted"
-    ESCALATED = "escalated"
-    RELEASED = "released"
-    SELF_RELEASED = "self_released"
-    CANCELLED = "cancelled"
-    ENDED = "ended"
 
 
 class RetryCause(StrEnum):
@@ -172,12 +148,15 @@ class Metrics:
 
     def _alerting(self) -> None:
         kinds = [k.slug for k in FindingKind]
-        self.alarms = self._counter(
-            "alarms", "Steps in the lives of alarms.", {"kind": kinds, "step": AlarmStep}
+        self.alarm_decisions = self._counter(
+            "alarm_decisions", "What was decided about alarms.", {"outcome": Outcome}
         )
         self.alarms_open = self._gauge("alarms_open", "Alarms not ended.", {"kind": kinds})
-        self.deliveries = self._counter(
-            "deliveries", "Attempts to deliver, by outcome.", {"outcome": DeliveryOutcome}
+        self.delivery_attempts = self._counter(
+            "delivery_attempts", "Attempts to deliver.", {"result": AttemptResult}
+        )
+        self.delivery_decisions = self._counter(
+            "delivery_decisions", "What followed attempts to deliver.", {"step": Step}
         )
         self.delivery_s = self._histogram("delivery_seconds", "One attempt to deliver.")
         self.deliveries_pending = self._gauge("deliveries_pending", "Messages not yet delivered.")

@@ -98,3 +98,15 @@ UPDATE dead_letters SET replayed_at = $2 WHERE id = $1;
 
 -- schema_revision: the migration that the database is at
 SELECT version_num FROM alembic_version;
+
+-- list_alarms: a page of alarms with their lifts, newest onset first; a NULL filter does not filter
+SELECT a.*, e.code, e.sticker, e.building, e.address, e.confirmed
+FROM alarms a JOIN elevators e ON e.id = a.elevator_id
+WHERE ($1::text IS NULL OR a.state = $1)
+  AND ($2::boolean IS NULL OR (a.ended_at IS NULL) = $2)
+  AND ($3::boolean IS NULL OR a.past = $3)
+  AND ($4::smallint IS NULL OR a.kind = $4)
+  AND ($5::text IS NULL OR e.code = $5)
+  AND ($6::timestamptz IS NULL OR a.onset >= $6)
+  AND ($7::timestamptz IS NULL OR (a.onset, a.id) < ($7, $8::uuid))
+ORDER BY a.onset DESC, a.id DESC LIMIT $9;

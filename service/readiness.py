@@ -1,12 +1,10 @@
 """Readiness: why the service cannot do its work right now, told as causes.
 
 The parts set and clear causes on one ``Board``; ``/readyz``, the metrics and the announcer of
-blindness read it. A fresh board is not ready: every part has to say that it is. Database and broker
-are watched here as well, so that a loss shows within 5 s even while nothing is to be done.
+blindness read it. A fresh board is not ready: every part has to say that it is.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -107,27 +105,3 @@ def show_source(board: Board, state: SourceState) -> None:
         holds=state.connected and not state.subscribed,
         detail=state.problem or "",
     )
-
-
-async def watch(
-    board: Board,
-    cause: Cause,
-    probe: Callable[[], Awaitable[str | None]],
-    interval_s: float,
-    timeout_s: float = 2.0,
-) -> None:
-    """Probe for ever; a probe returns None when all is well, else what is wrong.
-
-    A probe that raises ``OSError`` or a driver's error, or that takes longer than ``timeout_s``
-    [s], counts as wrong. With the default timeout and an interval of 1 s a loss shows within 3 s.
-    """
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                problem = await probe()
-        except TimeoutError:
-            problem = f"no answer within {timeout_s:g} s"
-        except Exception as error:  # noqa: BLE001 - whatever a probe raises is the finding itself
-            problem = f"{type(error).__name__}: {error}"
-        board.put(cause, holds=problem is not None, detail=problem or "")
-        await asyncio.sleep(interval_s)

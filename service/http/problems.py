@@ -15,6 +15,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from alerting.errors import StoreUnavailableError
+
 log: Final = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -109,7 +111,7 @@ def install(app: FastAPI, retry_after_s: int) -> None:
     app.add_exception_handler(Problem, problem)  # pyright: ignore[reportArgumentType]
     app.add_exception_handler(RequestValidationError, invalid)  # pyright: ignore[reportArgumentType]
     app.add_exception_handler(HTTPException, plain)  # pyright: ignore[reportArgumentType]
-    for lost in (*DATABASE_LOST, OSError, TimeoutError):
+    for lost in (*DATABASE_LOST, StoreUnavailableError, OSError, TimeoutError):
         app.add_exception_handler(lost, no_database)
     app.add_exception_handler(Exception, internal)
 

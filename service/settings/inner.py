@@ -47,7 +47,8 @@ class LimitSettings(Section):
     event_age_max_days: Annotated[int, Field(ge=1, le=3650)] = 400
     """Oldest device time that is believed [d]: a year of buffering and some."""
     event_ahead_max_s: Seconds = 60
-    """Furthest ahead of arrival that a device time is believed [s]."""
+    """Furthest ahead of arrival that a device time is believed [s]; also the jump that opens
+    a new clock run. Far above drift, far below 1970."""
 
 
 class ClockSettings(Section):
@@ -56,8 +57,6 @@ class ClockSettings(Section):
     runs_remembered: Annotated[int, Field(ge=1, le=64)] = 8
     """Clock offsets under which a frame is looked up before a new run begins. Covers eight restarts
     of a terminal within the broker's memory."""
-    jump_s: Seconds = 60
-    """A change of offset by more than this opens a new run [s]. Far above drift, far below 1970."""
 
 
 class OrderSettings(Section):
@@ -68,6 +67,8 @@ class OrderSettings(Section):
     seconds cover radio retries; in-order frames never wait."""
     unreliable_after_gaps: Count = 8
     """Gaps in a row that nothing filled, after which a lift's frames no longer wait."""
+    reliable_after_frames: Count = 256
+    """Frames without a gap after which earlier gaps are forgotten and frames wait again."""
 
 
 class HistorySettings(Section):
@@ -110,14 +111,27 @@ class SnapshotSettings(Section):
 
 
 class DetectSettings(Section):
-    """Fleet-wide thresholds of detectors; a lift's own parameters go before these."""
+    """Fleet-wide thresholds of detectors; what is registered for a lift goes before these."""
 
-    between_landings_window_s: Seconds = 30
+    between_landings_window_s: Annotated[float, Field(ge=0.1, le=3600)] = 30
     """Stopped outside the door zone with somebody inside, before an alarm [s] (practice: 10-60)."""
-    at_landing_window_s: Seconds = 60
+    at_landing_window_s: Annotated[float, Field(ge=0.1, le=3600)] = 60
     """Stopped at a landing behind closed doors with somebody inside [s]; longer, because a rider in
     a parked car looks the same."""
-    urgent_window_s: Seconds = 10
+    urgent_window_s: Annotated[float, Field(ge=0.1, le=3600)] = 10
     """Either window when the button is pressed or mains is off with a person inside [s]."""
-    moving_speed_mps: Annotated[float, Field(gt=0, le=5)] = 0.05
+    doubtful_stop_windows: Annotated[int, Field(ge=1, le=100)] = 3
+    """Windows that a car must stand which says it runs but does not move [windows]."""
+    moving_speed_mps: Annotated[float, Field(ge=0.001, le=5)] = 0.05
     """From this speed on the car moves [m/s]; below lies sensor noise."""
+    release_hold_s: Annotated[float, Field(ge=0, le=60)] = 1
+    """How long doors must stand open in the zone to count as a release [s]; a flapping contact is
+    none."""
+    interruption_s: Annotated[float, Field(ge=0, le=600)] = 10
+    """Longest interruption of a condition that does not restart its window [s]; a door drive gives
+    up an attempt sooner."""
+    class_hold_s: Annotated[float, Field(ge=0, le=600)] = 10
+    """Shortest time between changes of class of an entrapment [s]: at most six updates a minute."""
+    presence_stuck_openings: Annotated[int, Field(ge=1, le=200)] = 20
+    """Door openings without any change after which a presence sensor counts as stuck; somebody uses
+    one opening in twenty."""

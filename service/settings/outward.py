@@ -18,16 +18,13 @@ class DispatchSettings(Section):
     secret: SecretStr | None = None
     """Signing secret ``whsec_<base64>``, or two, comma separated, during rotation (the new one
     first). None: allowed only without urls."""
-    source: Annotated[str, Field(min_length=1, max_length=200)] = "hoistway"
-    """CloudEvents ``source`` of every message; name the installation."""
     in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1000)] = 32
     """Requests at a time to one endpoint, so that a hanging one cannot take all connections."""
     attempt_timeout_s: Seconds = 5
     """Longest attempt [s]. A dispatch centre answers in milliseconds or not at all."""
     retry_delays_s: Numbers = (0, 1, 2, 5, 10, 20, 30)
-    """Starts of the first attempts, each counted from the start of the one before [s]."""
-    retry_every_s: Seconds = 30
-    """Distance of all later attempts, with jitter [s]."""
+    """From the start of one attempt to the start of the next [s]; the last one repeats, jittered.
+    The first is 0: a kept connection may just have been closed."""
     retry_jitter_pct: Annotated[float, Field(ge=0, le=100)] = 10
     """Spread of the later attempts [%], so that many alarms do not knock in step."""
     retry_until_h: Annotated[float, Field(gt=0, le=720)] = 24
@@ -48,6 +45,13 @@ class DispatchSettings(Section):
         if len(set(urls)) != len(urls):
             raise ValueError("names an endpoint twice")
         return urls
+
+    @field_validator("retry_delays_s")
+    @classmethod
+    def _repeats(cls, delays_s: tuple[float, ...]) -> tuple[float, ...]:
+        if not delays_s or delays_s[-1] < 1:
+            raise ValueError("must end with the delay that repeats, at least 1 s")
+        return delays_s
 
     @field_validator("secret")
     @classmethod

@@ -6,13 +6,8 @@ explained where it is allowed. The environment variable of a field is
 names. The tree is frozen.
 """
 
-from dataclasses import fields as fields_of
-from typing import Any
-
-from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ingest.mqtt_settings import MqttSettings as MqttSourceSettings
 from service.settings.inner import (
     ClockSettings,
     DetectSettings,
@@ -62,18 +57,3 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
-
-    def mqtt_source(self) -> MqttSourceSettings:
-        """Return what the MQTT source needs; raises ``LookupError`` when no broker is named."""
-        if self.mqtt.url is None:
-            raise LookupError("HOISTWAY_MQTT_URL")
-        given: dict[str, Any] = {
-            name: _plain(getattr(self.mqtt, name)) for name in type(self.mqtt).model_fields
-        }
-        given["max_payload_bytes"] = self.limits.payload_max_bytes
-        given["settle_s"] = self.history.caught_up_after_s
-        return MqttSourceSettings(**{f.name: given[f.name] for f in fields_of(MqttSourceSettings)})
-
-
-def _plain(value: object) -> object:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value

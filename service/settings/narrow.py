@@ -1,0 +1,97 @@
+"""The narrow parts: what each package declares that it needs, made of the tree.
+
+Every package has its own frozen parameters and knows nothing of settings; here, and only here, they
+meet. Seconds become µs on the way.
+"""
+
+from dataclasses import fields
+from typing import Any
+
+from pydantic import SecretStr
+
+from alerting.changes import LifecycleParams
+from alerting.retry import RetryParams
+from alerting.store import StoreSettings
+from detectors.parameters import Threshold, thresholds
+from ingest.assemble.params import AssembleParams
+from ingest.mqtt_settings import MqttSettings
+from service.settings.fields import us
+from service.settings.load import SettingsError
+from service.settings.tree import Settings
+
+HOUR_S = 3600
+DAY_S = 86_400
+
+
+def mqtt_source(settings: Settings) -> MqttSettings:
+    """Return what the MQTT source needs; raises ``SettingsError`` when no broker is named."""
+    if settings.mqtt.url is None:
+        raise SettingsError(
+            "HOISTWAY_MQTT_URL is not set; set it to mqtt://user:password@host:port"
+        )
+    given: dict[str, Any] = {
+        name: _plain(getattr(settings.mqtt, name)) for name in type(settings.mqtt).model_fields
+    }
+    given["max_payload_bytes"] = settings.limits.payload_max_bytes
+    given["settle_s"] = settings.history.caught_up_after_s
+    return MqttSettings(**{f.name: given[f.name] for f in fields(MqttSettings)})
+
+
+def assemble(settings: Settings) -> AssembleParams:
+    """Return the time rules."""
+    return AssembleParams(
+        believed_past_us=us(settings.limits.event_age_max_days * DAY_S),
+        believed_future_us=us(settings.limits.event_ahead_max_s),
+        reorder_window_us=us(settings.order.reorder_window_s),
+        offsets_kept=settings.clock.runs_remembered,
+        gaps_until_unreliable=settings.order.unreliable_after_gaps,
+        gapless_frames=settings.order.reliable_after_frames,
+        held_lag_us=us(settings.history.hold_lag_s),
+        shrink_us=us(settings.history.lag_shrink_s),
+        shrink_within_us=us(settings.history.lag_window_s),
+    )
+
+
+def lifecycle(settings: Settings) -> LifecycleParams:
+    """Return the limits of an alarm's life."""
+    return LifecycleParams(
+        accept_us=us(settings.dispatch.escalate_after_s),
+        max_age_us=us(settings.history.dispatch_max_age_h * HOUR_S),
+    )
+
+
+def retry(settings: Settings) -> RetryParams:
+    """Return how delivery is repeated."""
+    return RetryParams(
+        delays_s=settings.dispatch.retry_delays_s,
+        jitter=settings.dispatch.retry_jitter_pct / 100,
+        attempt_us=us(settings.dispatch.attempt_timeout_s),
+        failover_us=us(settings.dispatch.failover_after_s),
+        give_up_us=us(settings.dispatch.retry_until_h * HOUR_S),
+    )
+
+
+def alarm_store(settings: Settings) -> StoreSettings:
+    """Return what the alarm store needs."""
+    return StoreSettings(
+        endpoints=settings.dispatch.urls,
+        failover_us=us(settings.dispatch.failover_after_s),
+        lifecycle=lifecycle(settings),
+    )
+
+
+def parameters(settings: Settings) -> dict[str, float]:
+    """Return the fleet-wide detector parameters by the key that a lift may override."""
+    return {name: getattr(settings.detect, name) for name in type(settings.detect).model_fields}
+
+
+def parameter_ranges(*params_types: type) -> dict[str, tuple[float, float]]:
+    """Return the parameters that may be set per lift, with their inclusive ranges."""
+    known: dict[str, Threshold] = {}
+    for params_type in params_types:
+        known.update({key: spec for key, (_, spec) in thresholds(params_type).items()})
+    return {key: (spec.low, spec.high) for key, spec in known.items()}
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
