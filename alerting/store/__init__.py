@@ -1,8 +1,9 @@
 """Alarms, timelines and the outbox in PostgreSQL. The only modules of ``alerting`` with asyncpg."""
 
-from alerting.store.alarms import AlarmStore, StoreSettings, Verdict
-from alerting.store.errors import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
-from alerting.store.outbox import CHANNEL, Attempted, Delivery, Outbox
+from alerting.errors import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
+from alerting.outgoing import Attempted, Delivery
+from alerting.store.alarms import AlarmStore, StoreSettings, Verdict, open_pool
+from alerting.store.outbox import CHANNEL, Outbox
 
 __all__ = [
     "CHANNEL",
@@ -15,4 +16,5 @@ __all__ = [
     "StoreSettings",
     "StoreUnavailableError",
     "Verdict",
+    "open_pool",
 ]

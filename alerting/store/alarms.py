@@ -21,10 +21,12 @@ import asyncpg
 from alerting import decisions
 from alerting.alarm import Alarm, AlarmState, Elevator, Source, alarm_id
 from alerting.changes import Changes, LifecycleParams
+from alerting.errors import AlarmNotFoundError, AlreadyEndedError
 from alerting.history import Contexts
 from alerting.lifecycle import fold
 from alerting.message import TextParams, document
-from alerting.store.errors import AlarmNotFoundError, AlreadyEndedError, translated
+from alerting.outgoing import label
+from alerting.store.errors import translated
 from alerting.store.rows import (
     ROWS_PER_STATEMENT,
     alarm_of,
@@ -64,6 +66,13 @@ class Verdict:
 
     document: Mapping[str, Any]
     changed: bool
+
+
+async def open_pool(database_url: str, size: int = 6) -> asyncpg.Pool:
+    """Open connections for the API and the dispatcher; a hanging database gives an error."""
+    return await asyncpg.create_pool(
+        database_url, min_size=1, max_size=size, command_timeout=STATEMENT_S, timeout=STATEMENT_S
+    )
 
 
 class AlarmStore:
@@ -194,7 +203,7 @@ class AlarmStore:
         return {
             **self._document(row),
             "timeline": [{**_plain(e), "data": loads(e["data"])} for e in events],
-            "deliveries": [_plain(d) for d in sent],
+            "deliveries": [{**_plain(d), "endpoint": label(d["endpoint"])} for d in sent],
         }
 
     async def _act(

@@ -9,8 +9,8 @@ Which step follows an attempt is decided in ``retry``, what an escalation is in 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,56 +20,18 @@ import asyncpg
 from alerting import decisions
 from alerting.alarm import Alarm, EventType, Source
 from alerting.changes import Changes
+from alerting.errors import StoreUnavailableError
 from alerting.message import rfc3339
+from alerting.outgoing import Attempted, Delivery
 from alerting.retry import Step
 from alerting.store.alarms import STATEMENT_S, AlarmStore
-from alerting.store.errors import StoreUnavailableError, translated
+from alerting.store.errors import translated
 from alerting.store.rows import alarm_of, as_json, micros, moment, queries
 
 CHANNEL: Final = "hoistway_deliveries"
 
 ROUND: Final = 1_000
 """Alarms per transaction of a timer: bounds how long their rows are locked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message for one endpoint, claimed. ``attempt`` counts from 1, this one included."""
-
-    message_id: UUID
-    endpoint: str
-    alarm_id: UUID | None
-    sequence: int
-    type: str
-    body: bytes
-    attempt: int
-    created_us: int
-    ended_us: int | None
-    """When the alarm ended, None while it is open."""
-
-    @property
-    def key(self) -> tuple[UUID, str]:
-        """What tells deliveries apart."""
-        return (self.message_id, self.endpoint)
-
-    @property
-    def over_us(self) -> int | None:
-        """From when the time to give up counts."""
-        return None if self.ended_us is None else max(self.ended_us, self.created_us)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempted:
-    """What came of an attempt, to be marked."""
-
-    delivery: Delivery
-    started_us: int
-    duration_ms: int
-    status: int | None
-    error: str | None
-    step: Step
-    next_us: int | None
-    at_us: int
 
 
 class Outbox:
@@ -79,14 +41,22 @@ class Outbox:
         self.alarms = alarms
         self._pool = pool
 
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Any]:
+        async with (
+            translated(),
+            self._pool.acquire(timeout=STATEMENT_S) as conn,
+            conn.transaction(),
+        ):
+            yield conn
+
     async def resume(self, now_us: int) -> None:
         """Take over from a sender that is gone. Only the one writer may call this."""
         sql, endpoints = queries(), list(self.alarms.settings.endpoints)
-        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            async with conn.transaction():
-                await conn.execute(sql["release_claims"])
-                await conn.execute(sql["retarget"], endpoints, endpoints[0], moment(now_us))
-                await conn.execute(sql["unblock_all"], moment(now_us))
+        async with self._transaction() as conn:
+            await conn.execute(sql["release_claims"])
+            await conn.execute(sql["retarget"], endpoints, endpoints[0], moment(now_us))
+            await conn.execute(sql["unblock_all"], moment(now_us))
 
     async def claim(self, endpoint: str, limit: int, now_us: int, lease_us: int) -> list[Delivery]:
         """Claim due deliveries, occupied lifts first; they come back when the lease is over."""
@@ -110,17 +80,16 @@ class Outbox:
     async def mark(self, attempted: Sequence[Attempted]) -> list[Attempted]:
         """Record attempts and what follows; return those whose alarm was in use just now."""
         sql = queries()
-        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            async with conn.transaction():
-                settled = {a.delivery.alarm_id for a in attempted if a.step is not Step.RETRY}
-                free = await _lock_free(conn, settled)
-                done, busy = _split(attempted, free)
-                if not done:
-                    return busy
-                await conn.execute(sql["record_attempts"], as_json(map(_attempt_row, done)))
-                await conn.execute(sql["mark"], as_json(map(_mark_row, done)))
-                await self._unblock(conn, done)
-                await self.alarms.write(conn, _given_up(done, free))
+        async with self._transaction() as conn:
+            settled = {a.delivery.alarm_id for a in attempted if a.step is not Step.RETRY}
+            free = await _lock_free(conn, settled)
+            done, busy = _split(attempted, free)
+            if not done:
+                return busy
+            await conn.execute(sql["record_attempts"], as_json(map(_attempt_row, done)))
+            await conn.execute(sql["mark"], as_json(map(_mark_row, done)))
+            await self._unblock(conn, done)
+            await self.alarms.write(conn, _given_up(done, free))
         return busy
 
     async def _unblock(self, conn: Any, done: Iterable[Attempted]) -> None:
@@ -134,31 +103,29 @@ class Outbox:
 
     async def escalate_due(self, now_us: int) -> int:
         """Escalate a round of alarms that nobody accepted in time; return how many."""
-        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            async with conn.transaction():
-                rows = await conn.fetch(queries()["lock_escalations"], moment(now_us), ROUND)
-                params = self.alarms.settings.lifecycle
-                changes = decisions.escalate([alarm_of(r) for r in rows], now_us, params)
-                await self.alarms.write(conn, changes)
+        async with self._transaction() as conn:
+            rows = await conn.fetch(queries()["lock_escalations"], moment(now_us), ROUND)
+            params = self.alarms.settings.lifecycle
+            changes = decisions.escalate([alarm_of(r) for r in rows], now_us, params)
+            await self.alarms.write(conn, changes)
         return len(changes.alarms)
 
     async def hand_on_due(self, now_us: int) -> int:
         """Give a round of messages not taken in time to the next endpoint too; return how many."""
         sql, now = queries(), moment(now_us)
         settings = self.alarms.settings
-        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            async with conn.transaction():
-                due = await conn.fetch(sql["due_failovers"], now, ROUND)
-                free = await _lock_free(conn, {r["alarm_id"] for r in due})
-                if not free:
-                    return 0
-                handed = await conn.fetch(
-                    sql["hand_on"], now, list(settings.endpoints),
-                    timedelta(microseconds=settings.failover_us), list(free),
-                )  # fmt: skip
-                rows = [{"alarm_id": r["alarm_id"], "endpoint": r["endpoint"]} for r in handed]
-                await conn.execute(sql["unblock"], as_json(rows), now)
-                await self.alarms.write(conn, _handed_on(handed, free, now_us))
+        async with self._transaction() as conn:
+            due = await conn.fetch(sql["due_failovers"], now, ROUND)
+            free = await _lock_free(conn, {r["alarm_id"] for r in due})
+            if not free:
+                return 0
+            handed = await conn.fetch(
+                sql["hand_on"], now, list(settings.endpoints),
+                timedelta(microseconds=settings.failover_us), list(free),
+            )  # fmt: skip
+            rows = [{"alarm_id": r["alarm_id"], "endpoint": r["endpoint"]} for r in handed]
+            await conn.execute(sql["unblock"], as_json(rows), now)
+            await self.alarms.write(conn, _handed_on(handed, free, now_us))
         return len(handed)
 
     async def backlog(self) -> dict[str, tuple[int, int]]:
@@ -192,7 +159,8 @@ def _split(
     done: list[Attempted] = []
     busy: list[Attempted] = []
     for a in attempted:
-        ready = a.step is Step.RETRY or a.delivery.alarm_id in free
+        alarm = a.delivery.alarm_id
+        ready = a.step is Step.RETRY or alarm is None or alarm in free
         (done if ready else busy).append(a)
     return done, busy
 

@@ -113,7 +113,7 @@ def row_of(alarm: Alarm) -> dict[str, Any]:
         "kind_now": int(alarm.kind_now),
         "onset": rfc3339(alarm.onset_us),
         "detected": rfc3339(alarm.detected_us),
-        "raised_at": rfc3339(alarm.raised_us),
+        "raised_at": rfc3339(alarm.detected_us if alarm.raised_us is None else alarm.raised_us),
         "state": alarm.state.value,
         "level": alarm.level,
         "finding_active": alarm.finding_active,
