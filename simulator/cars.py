@@ -23,7 +23,7 @@ START_US: Final = 800_000
 """From doors closed to the first movement of the car."""
 LEAVING_US: Final = 1_000_000
 """Time that one person needs to get out."""
-RESCUE_MPS: Final = 0.2
+RESCUE_MPS: Final = 0.3
 """Speed of an emergency operation; EN 81-20 allows up to 0.63 m/s."""
 
 

@@ -28,6 +28,8 @@ EMERGENCY_MPS2: Final = 2.0
 """Deceleration by the brake; EN 81-20 allows up to 1 g."""
 RESCUE_DEVICE_US: Final = 15 * SECOND_US
 """From mains off to the first movement by a rescue device: seconds to a minute."""
+RIDE_LANDINGS: Final = 4
+"""How far those people want to go who come for a scripted fault."""
 _STRIKE_PCT: Final = (50, 42, 58, 34, 66, 26, 74)
 _CODES: Final = {
     Cause.DOOR_LOCK: 3,
@@ -160,7 +162,9 @@ class Incidents:
                 state["mode"][lift] = Mode.INSPECTION
             floor = int(state["floor"][lift])
             top = int(self.cars.plan.n_landings[lift]) - 1
-            far = top if floor <= top // 2 else 0
+            away = min(RIDE_LANDINGS, top)
+            far = floor + away if floor + away <= top else floor - away
+            far = min(max(far, 0), top)
             for _ in range(fault.people):
                 people.arrive(row, np.array([floor]), np.array([far]))
             self.wake_us[lift] = NEVER_US

@@ -6,9 +6,9 @@ plus whole intervals), so how the world was cut into calls does not change them.
 to integer wire units here, once.
 
 Terminal types are in ``buildings``: a coupled terminal knows what the controller knows; a retrofit
-one has photo switches (zone, door), an accelerometer (moving or not, direction), counts floors, and
-knows its speed only at a landing. Presence may be absent, a PIR that loses motionless people, or a
-camera that counts.
+one has photo switches (zone, door), an accelerometer (moving or not, direction), counts floors,
+and tells no speed: one told at landings only would be held for the whole run after it. Presence may
+be absent, a PIR that loses motionless people, or a camera that counts.
 """
 
 from collections.abc import Sequence
@@ -124,7 +124,7 @@ class Sensors:
             floor=np.argmin(away, axis=1),
             door=DOOR[s["phase"]],
             passenger=self._presence(s),
-            speed_mps=_only(coupled | (~running & (zone == 1)), thousandths(np.abs(speed_mps))),
+            speed_mps=_only(coupled, thousandths(np.abs(speed_mps))),
             height_m=_only(coupled, thousandths(height_m)),
             acceleration_mps2=thousandths(acceleration),
             load_pct=_only(coupled, self._load(s)),
@@ -132,7 +132,7 @@ class Sensors:
             safety_circuit=_only(coupled, s["safety_circuit"]),
             brake=_only(coupled, running),
             button=s["button"],
-            codes=_only(coupled & (s["codes"] != 0), s["codes"]),
+            codes=_only(coupled, s["codes"]),
             runs=_only(coupled, s["runs"]),
             door_cycles=s["door_cycles"],
             distance_m=_only(

@@ -1,0 +1,235 @@
+"""``Fleet``: a world with its terminals, escalators, registry and truth behind one door.
+
+A fleet is a pure function of (spec, seed, commands). It reads no clock: ``frames_until(t_us)`` lets
+it live up to an instant that the caller chooses, in steps of any size.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.buildings import (
+    Building,
+    Mix,
+    Plan,
+    Presence,
+    Terminal,
+    draw_plan,
+    registration_code,
+    with_terminals,
+)
+from simulator.escalators import EscalatorPlan, Escalators
+from simulator.faults import Fault
+from simulator.frames import Digest, Frames, to_wire
+from simulator.sensors import Cadence, Sensors
+from simulator.truth import TruthEvent
+from simulator.world import World
+from telemetry.columns import Unit
+from telemetry.wire import WireFrame
+
+_DISTRICTS: Final = ("Wuchang", "Hankou", "Hanyang", "Qingshan")
+_MAINTAINERS: Final = ("Changjiang Lift Service", "Donghu Elevator", "Huanghe Lift")
+_KIND_NAMES: Final = {
+    Building.HOUSING: "Garden House",
+    Building.OFFICE: "Office Tower",
+    Building.TOWER: "View Tower",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalChoice:
+    """A terminal type that a scenario wants on certain lifts."""
+
+    lifts: tuple[int, ...]
+    terminal: Terminal
+    presence: Presence
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpec:
+    """What a fleet is.
+
+    Parameters
+    ----------
+    start_us
+        First instant, whole ms.
+    n_lifts
+        Lifts.
+    escalators, walks
+        Other units; their indices follow the lifts.
+    mix
+        Shares of building kinds and terminal types.
+    cadence
+        How often terminals tell.
+    rate_pct
+        Traffic in percent of the usual; ``quiet`` lifts have none of their own.
+    quiet
+        Lifts to which only scripted people come.
+    script
+        Faults.
+    terminals
+        Exchanged terminals.
+    params
+        Per-lift parameters for the registry, for all units.
+    lifts_per_gateway
+        Units that share a gateway.
+    code_prefix, gateway_prefix
+        Of registration codes (empty = 20 digits) and gateway names.
+    utc_offset_hours
+        Local time of the buildings.
+    """
+
+    start_us: int
+    n_lifts: int = 200
+    escalators: int = 0
+    walks: int = 0
+    mix: Mix = field(default_factory=Mix)
+    cadence: Cadence = field(default_factory=Cadence)
+    rate_pct: int = 100
+    quiet: tuple[int, ...] = ()
+    script: tuple[Fault, ...] = ()
+    terminals: tuple[TerminalChoice, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    lifts_per_gateway: int = 4
+    code_prefix: str = ""
+    gateway_prefix: str = "sim-"
+    utc_offset_hours: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryRow:
+    """One unit as the registry wants it; names are those of table ``elevators``."""
+
+    code: str
+    sticker: str
+    unit: int
+    building: str
+    address: str
+    district: str
+    maintainer: str
+    use_unit: str
+    insurer: str
+    policy: str
+    model: str
+    rated_speed_mps: float | None
+    gateway: str
+    params: Mapping[str, Any]
+
+
+class Fleet:
+    """A living fleet.
+
+    Parameters
+    ----------
+    spec
+        What it is.
+    seed
+        Seed of all draws.
+    """
+
+    def __init__(self, spec: FleetSpec, seed: int) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.plan = _plan(spec, seed)
+        units = (Unit.ESCALATOR,) * spec.escalators + (Unit.WALK,) * spec.walks
+        more = tuple(
+            registration_code(i, spec.code_prefix)
+            for i in range(spec.n_lifts, spec.n_lifts + len(units))
+        )
+        self.codes = self.plan.codes + more
+        self.units = (Unit.LIFT,) * spec.n_lifts + units
+        self.labels = self.plan.labels + ((),) * len(units)
+        self.gateway_of = np.arange(len(self.codes)) // spec.lifts_per_gateway
+        self.gateways = tuple(
+            f"{spec.gateway_prefix}{g + 1:04d}" for g in range(int(self.gateway_of[-1]) + 1)
+        )
+        self.digest = Digest()
+        self.now_us = spec.start_us
+        self._world = World(
+            self.plan, seed, spec.start_us, spec.script, _rates(spec), spec.utc_offset_hours
+        )
+        self._sensors = Sensors(self.plan, spec.cadence)
+        self._escalators = Escalators(
+            EscalatorPlan(spec.n_lifts, units), seed, spec.start_us,
+            spec.cadence.moving_us, spec.cadence.idle_us,
+        )  # fmt: skip
+        self._index = {code: i for i, code in enumerate(self.codes)}
+
+    def frames_until(self, t_us: int) -> Frames:
+        """Live until ``t_us`` (exclusive); return the frames since the last call in time order."""
+        frames = self._sensors.frames(self._world.advance(t_us))
+        if self._escalators and self.spec.escalators + self.spec.walks:
+            stairs = self._escalators.frames_until(t_us)
+            frames = Frames.concat([frames, stairs]).in_time_order()
+        self.digest.update(frames)
+        self.now_us = max(self.now_us, t_us)
+        return frames
+
+    def release(self, lift: int | str, at_us: int) -> None:
+        """Send a rescuer: people in ``lift`` (index or code) are freed from ``at_us`` on.
+
+        An instant that is past already means now. A lift without trapped people does nothing.
+        """
+        self._world.release(self._index[lift] if isinstance(lift, str) else lift, at_us)
+
+    def truth(self) -> list[TruthEvent]:
+        """Return the true events so far, by onset."""
+        return self._world.truth()
+
+    def to_wire(self, frames: Frames) -> list[WireFrame]:
+        """Return frames as wire objects."""
+        return to_wire(frames, self.codes, self.labels)
+
+    def people(self) -> dict[str, int]:
+        """Return how many people arrived, left, took the stairs, wait and ride."""
+        people = self._world.cars.people
+        return {
+            "arrived": int(people.arrived.sum()),
+            "left": int(people.left.sum()),
+            "walked": int(people.walked.sum()),
+            "waiting": int((people.doing == 1).sum()),
+            "riding": int((people.doing == 2).sum()),
+        }
+
+    def registry(self) -> list[RegistryRow]:
+        """Return all units as the registry wants them."""
+        return [self._row(i) for i in range(len(self.codes))]
+
+    def _row(self, i: int) -> RegistryRow:
+        is_lift = i < self.spec.n_lifts
+        number = int(self.plan.building[i]) + 1 if is_lift else 0
+        kind = Building(int(self.plan.kind[i])) if is_lift else Building.OFFICE
+        model = Terminal(int(self.plan.terminal[i])).name.lower() if is_lift else "stairs"
+        return RegistryRow(
+            code=self.codes[i],
+            sticker=f"{420000 + i:06d}",
+            unit=int(self.units[i]),
+            building=f"{_KIND_NAMES[kind]} {number}",
+            address=f"{number} Jiefang Avenue",
+            district=_DISTRICTS[number % len(_DISTRICTS)],
+            maintainer=_MAINTAINERS[number % len(_MAINTAINERS)],
+            use_unit=f"{_KIND_NAMES[kind]} {number} Management",
+            insurer="Simulated Mutual",
+            policy=f"SIM-{i + 1:06d}",
+            model=model,
+            rated_speed_mps=float(self.plan.rated_mps[i]) if is_lift else None,
+            gateway=self.gateways[int(self.gateway_of[i])],
+            params=dict(self.spec.params) if is_lift else {},
+        )
+
+
+def _plan(spec: FleetSpec, seed: int) -> Plan:
+    plan = draw_plan(spec.n_lifts, seed, spec.mix, spec.code_prefix)
+    for choice in spec.terminals:
+        plan = with_terminals(plan, list(choice.lifts), choice.terminal, choice.presence)
+    return plan
+
+
+def _rates(spec: FleetSpec) -> NDArray[np.int64]:
+    rates = np.full(spec.n_lifts, spec.rate_pct)
+    quiet: Sequence[int] = spec.quiet
+    rates[list(quiet)] = 0
+    return rates
