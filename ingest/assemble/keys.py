@@ -1,0 +1,152 @@
+"""Key stage, the values: what is remembered per lift about keys, and what a batch would change.
+
+``KeyState`` is only changed by ``grow``, ``adopt_keys`` and recovery; planning
+and settling read it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.assemble.clock import ClockRun, ClockRunRow, Runs, with_run
+from ingest.assemble.params import AssembleParams
+from telemetry.batch import ClockQuality, FrameBatch
+
+
+@dataclass(slots=True)
+class KeyState:
+    """Newest stored time per lift, and the clock runs of lifts that ever needed one.
+
+    Parameters
+    ----------
+    stored_head_us
+        Highest stored event time per row, shape (n_rows,) [µs]; ``NOTHING_STORED`` or
+        ``UNKNOWN_HEAD``. Frames above it cannot be stored yet.
+    has_runs
+        Whether any gateway of the row has clock runs, shape (n_rows,).
+    runs
+        Clock runs by (row, gateway).
+    """
+
+    stored_head_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    has_runs: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    runs: dict[tuple[int, int], Runs] = field(default_factory=dict)
+
+    def grow(self, n_rows: int, stored_head_us: NDArray[np.int64] | int) -> None:
+        """Add rows up to ``n_rows`` with the given stored heads (scalar or one per new row)."""
+        n_new = n_rows - len(self.stored_head_us)
+        heads = np.broadcast_to(np.asarray(stored_head_us, np.int64), (n_new,))
+        self.stored_head_us = np.concatenate([self.stored_head_us, heads])
+        self.has_runs = np.concatenate([self.has_runs, np.zeros(n_new, np.bool_)])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPending:
+    """What a batch changes in ``KeyState`` once it is committed."""
+
+    rows: NDArray[Any]
+    stored_head_us: NDArray[np.int64]
+    runs: dict[tuple[int, int], Runs]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """Which keys of a batch must be looked up in the table before it can be settled.
+
+    ``odd`` are the positions of frames whose time is not simply their device time.
+    ``elevator_ids``, ``times_us`` and ``seqs`` (int64, one shape) are the keys to look up.
+    """
+
+    arrivals: FrameBatch
+    odd: list[int]
+    elevator_ids: NDArray[np.int64]
+    times_us: NDArray[np.int64]
+    seqs: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of keys to look up."""
+        return len(self.times_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A frame whose key is taken by a frame with other content.
+
+    ``index`` is its position in the arrivals, ``stored`` the frame that has the key.
+    """
+
+    index: int
+    stored: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A batch with times and without doubles.
+
+    Parameters
+    ----------
+    frames
+        Frames to store, sorted by (row, received_us, time_us, seq), ``time_us`` and ``clock`` set.
+    index
+        Their positions in the arrivals, shape (n,).
+    duplicates
+        Positions in the arrivals of frames that are stored already or are in this batch twice.
+    conflicts
+        Frames that have the key of another frame.
+    clock_runs
+        Clock runs opened, to be stored in the same transaction.
+    pending
+        What becomes of the key state after the commit.
+    """
+
+    frames: FrameBatch
+    index: NDArray[np.int64]
+    duplicates: NDArray[np.int64]
+    conflicts: list[Conflict]
+    clock_runs: list[ClockRunRow]
+    pending: KeyPending
+
+
+def adopt_keys(state: KeyState, pending: KeyPending) -> None:
+    """Make a committed batch part of the state."""
+    state.stored_head_us[pending.rows] = pending.stored_head_us
+    for (row, gateway_id), runs in pending.runs.items():
+        state.runs[row, gateway_id] = runs
+        state.has_runs[row] = True
+
+
+def absorb_keys(
+    state: KeyState,
+    frames: FrameBatch,
+    clock_runs: list[tuple[int, ClockRunRow]],
+    params: AssembleParams,
+) -> None:
+    """Learn heads and runs from what the database holds (recovery); runs come with their rows."""
+    for row, stored in sorted(clock_runs, key=lambda pair: pair[1].run):
+        known = state.runs.get((row, stored.gateway_id), ())
+        if all(run.run != stored.run for run in known):
+            run = ClockRun(
+                stored.run, stored.offset_us, stored.first_device_time_us,
+                stored.started_received_us, stored.first_device_time_us,
+            )  # fmt: skip
+            runs = sorted((*known, run))[-params.offsets_kept :]
+            state.runs[row, stored.gateway_id] = tuple(runs)
+            state.has_runs[row] = True
+    if len(frames):
+        np.maximum.at(state.stored_head_us, frames["row"], frames["time_us"])
+    for i in np.flatnonzero(frames["clock"] == ClockQuality.OFFSET).tolist():
+        _absorb_device_time(state, frames, i, params)
+
+
+def _absorb_device_time(
+    state: KeyState, frames: FrameBatch, i: int, params: AssembleParams
+) -> None:
+    key = int(frames["row"][i]), int(frames["gateway_id"][i])
+    device_us = int(frames["device_time_us"][i])
+    offset = int(frames["time_us"][i]) - device_us
+    runs = state.runs.get(key, ())
+    run = next((r for r in runs if r.offset_us == offset), None)
+    if run is not None:
+        state.runs[key] = with_run(runs, run, device_us, params)

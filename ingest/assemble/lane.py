@@ -1,0 +1,143 @@
+"""One lane's assembler: key stage and order stage over one state, and what is read from it.
+
+The way of a batch: ``plan`` → look the keys up → ``settle`` → ``advance`` → commit → ``adopt``.
+Batches of a lane follow each other strictly; nothing but ``grow``, ``adopt``, ``absorb`` and
+restoring a snapshot changes the state. Functions that read the state take ``ordered`` to look at it
+as if that batch were adopted already, because alarms are decided before the commit.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.assemble.clock import ClockRunRow
+from ingest.assemble.duplicates import plan_keys, settle_keys
+from ingest.assemble.keys import KeyPlan, KeyState, Settled, absorb_keys, adopt_keys
+from ingest.assemble.lag import shrank
+from ingest.assemble.order import Ordered, OrderState, adopt_order, advance_order
+from ingest.assemble.params import NO_SEQ, UNKNOWN_HEAD, AssembleParams
+from telemetry.batch import FrameBatch
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class LaneState:
+    """State of both stages; rows are dense, 0 … ``n_rows`` - 1."""
+
+    params: AssembleParams = field(default_factory=AssembleParams)
+    keys: KeyState = field(default_factory=KeyState)
+    order: OrderState = field(default_factory=OrderState)
+
+    @property
+    def n_rows(self) -> int:
+        """Return the number of lifts."""
+        return len(self.order.heads)
+
+    def grow(self, n_rows: int, stored_head_us: Array | int = UNKNOWN_HEAD) -> None:
+        """Add rows up to ``n_rows``.
+
+        ``stored_head_us`` is the highest stored event time of the new rows [µs] (one number, or
+        one per new row): ``NOTHING_STORED`` for a lift that is registered only now,
+        ``UNKNOWN_HEAD`` (every frame is looked up) if it is not known.
+        """
+        self.keys.grow(n_rows, stored_head_us)
+        self.order.grow(n_rows)
+
+
+def plan(state: LaneState, arrivals: FrameBatch) -> KeyPlan:
+    """Find the keys of ``arrivals`` (receipt order) that must be looked up in the table."""
+    return plan_keys(state.keys, arrivals, state.params)
+
+
+def settle(state: LaneState, key_plan: KeyPlan, known: FrameBatch) -> Settled:
+    """Give times, take duplicates and conflicts out; ``known`` are the stored frames found."""
+    return settle_keys(state.keys, key_plan, known, state.params)
+
+
+def advance(state: LaneState, frames: FrameBatch, now_us: int) -> Ordered:
+    """Put the stored ``frames`` of one batch in order; without frames it is a tick.
+
+    ``now_us`` ends waits: no frame given later may have arrived before it. It is recorded with the
+    batch, and recovery calls this with the same frames and number.
+    """
+    return advance_order(state.order, frames, now_us, state.params)
+
+
+def adopt(state: LaneState, ordered: Ordered, settled: Settled | None = None) -> None:
+    """Make a committed batch part of the state (``settled`` is absent for ticks and recovery)."""
+    if settled is not None:
+        adopt_keys(state.keys, settled.pending)
+    adopt_order(state.order, ordered.pending)
+
+
+def absorb(
+    state: LaneState, frames: FrameBatch, clock_runs: Iterable[tuple[int, ClockRunRow]] = ()
+) -> None:
+    """Learn keys from what the database holds: stored frames, and clock runs with their rows."""
+    absorb_keys(state.keys, frames, list(clock_runs), state.params)
+
+
+def stream_times_us(
+    state: LaneState, now_us: int, *, caught_up: bool, ordered: Ordered | None = None
+) -> NDArray[np.int64]:
+    """Return the stream time of every lift, shape (n_rows,) [µs]; ``NO_TIME`` before a frame.
+
+    Frames move it to their step time. While the source is caught up, a tick moves it to
+    ``head.time + (now - head.arrival) - 2 s``, never behind the head.
+    """
+    heads = _heads(state, np.arange(state.n_rows), ordered)
+    step_us = heads["step_us"]
+    if not caught_up:
+        return step_us.copy()
+    passed_us = now_us - heads["arrival_us"] - state.params.reorder_window_us
+    passed_us[heads["seq"] == NO_SEQ] = 0
+    return step_us + np.maximum(passed_us, 0)
+
+
+def lag_us(state: LaneState, rows: Array, ordered: Ordered | None = None) -> NDArray[np.int64]:
+    """Return arrival - event time of the newest stepped frames, shape (k,); 0 before a frame."""
+    heads = _heads(state, rows, ordered)
+    return heads["arrival_us"] - heads["time_us"]
+
+
+def last_seen_us(state: LaneState, rows: Array, ordered: Ordered | None = None) -> Array:
+    """Return the event time of the newest stepped frames, shape (k,) [µs]."""
+    return _heads(state, rows, ordered)["time_us"].copy()
+
+
+def holding(
+    state: LaneState, rows: Array, now_us: int, *, caught_up: bool, ordered: Ordered | None = None
+) -> NDArray[np.bool_]:
+    """Tell whose alarms wait because the lift is catching up on history, shape (k,)."""
+    rows = np.asarray(rows, np.int64)
+    heads = _heads(state, rows, ordered)
+    lags_us = heads["arrival_us"] - heads["time_us"]
+    far = (lags_us > state.params.held_lag_us) & (heads["seq"] != NO_SEQ)
+    quiet = now_us - heads["arrival_us"] > state.params.shrink_within_us
+    catching_up = far & ~quiet
+    if caught_up and catching_up.any():
+        records = state.order.lags[rows]
+        if ordered is not None:
+            _overlay(records, rows, ordered.pending.lags.rows, ordered.pending.lags.records)
+        catching_up &= shrank(records, lags_us, now_us, state.params)
+    return catching_up
+
+
+def _heads(state: LaneState, rows: Array, ordered: Ordered | None) -> Array:
+    heads = state.order.heads[rows]
+    if ordered is not None:
+        _overlay(heads, np.asarray(rows), ordered.pending.rows, ordered.pending.heads)
+    return heads
+
+
+def _overlay(target: Array, rows: Array, new_rows: Array, new: Array) -> None:
+    """Put ``new`` records of (sorted) ``new_rows`` into ``target``, which is for ``rows``."""
+    if not len(new_rows):
+        return
+    at = np.minimum(np.searchsorted(new_rows, rows), len(new_rows) - 1)
+    hit = new_rows[at] == rows
+    target[hit] = new[at[hit]]
