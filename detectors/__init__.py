@@ -1,0 +1,1 @@
+"""Finds faults and trapped passengers in frames: pure, vectorised, one file per finding."""

@@ -1,0 +1,155 @@
+"""The contract of a detector: what one must offer, and what it may rely on.
+
+A detector is a pure function over *compact* state: one element per lift that a step touches. It
+reads no clock, writes into none of its arguments and lets only ``Transitions`` out. What it may
+rely on: frames of a row come in stepping order, the segments are ready, state has its layout.
+What it leaves to others: gathering, scattering, isolation of failures (``bank.py``), alarms
+(``alerting``).
+
+Invariants, proven for every detector by ``tests/contract/test_detector_battery.py``: equal to its
+oracle; any split into batches, any permutation of lifts, snapshot, growth and ticks are invisible.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.parameters import LiftParams
+from detectors.segments import Segments
+from telemetry.batch import FrameBatch
+from telemetry.findings import FindingKind
+from telemetry.transitions import FIXED, Transitions
+
+NO_DUE_US: Final = int(np.iinfo("i8").max)
+"""Due time of a row that waits for nothing [µs]."""
+
+State: TypeAlias = Mapping[str, NDArray[Any]]
+"""State arrays by field name, each of shape (m,); treated as immutable."""
+
+
+class GapPolicy(StrEnum):
+    """What missing telemetry means to a detector."""
+
+    HOLD = "hold"
+    """Sample-and-hold: the last known state goes on, windows run on, nothing is cleared."""
+    RESET = "reset"
+    """What was pending is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One array of a detector's state: name with unit, dtype, value for a lift never seen."""
+
+    name: str
+    dtype: str
+    initial: float | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiftFrames:
+    """Frames of ``m`` lifts, made ready once per batch and shared by all detectors.
+
+    Parameters
+    ----------
+    frames
+        ``n`` frames sorted by (compact row, stepping order); column ``row`` holds 0 ... m - 1.
+    segments
+        Where the frames of each row begin and end.
+    """
+
+    frames: FrameBatch
+    segments: Segments
+
+
+class Detector(Protocol):
+    """A finding's rule."""
+
+    @property
+    def name(self) -> str:
+        """Name of the rule, in transitions and state keys."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Version of the rule; changes whenever equal frames may give other transitions."""
+        ...
+
+    @property
+    def kinds(self) -> tuple[FindingKind, ...]:
+        """Kinds of findings that it raises."""
+        ...
+
+    @property
+    def gap_policy(self) -> GapPolicy:
+        """What missing telemetry means to it."""
+        ...
+
+    @property
+    def layout(self) -> tuple[Field, ...]:
+        """Fields of its state. One is ``due_us``: the next stream time at which a tick matters."""
+        ...
+
+    @property
+    def params_type(self) -> type[LiftParams]:
+        """Frozen dataclass of thresholds, each a scalar or an array over rows."""
+        ...
+
+    def step(
+        self, state: State, batch: LiftFrames, now_us: NDArray[np.int64], params: Any
+    ) -> tuple[State, Transitions]:
+        """Advance ``m`` lifts by their frames, then by stream time alone.
+
+        Parameters
+        ----------
+        state
+            Fields of ``layout``, shape (m,).
+        batch
+            ``n`` frames of these lifts, possibly none.
+        now_us
+            Stream time up to which windows complete, shape (m,) [µs]. A value that is not above
+            the time of the row's last frame is no tick.
+        params
+            Instance of ``params_type`` with scalars or arrays of shape (m,).
+
+        Returns
+        -------
+        state
+            New arrays of shape (m,).
+        transitions
+            With compact rows, sorted by (t_us, row), else in the order in which they came about.
+        """
+        ...
+
+
+def initial_state(detector: Detector, m: int) -> dict[str, NDArray[Any]]:
+    """Return the state of ``m`` lifts that were never seen."""
+    return {f.name: np.full(m, f.initial, f.dtype) for f in detector.layout}
+
+
+def layout_text(detector: Detector) -> str:
+    """Spell name, version and fields of a detector's state, to be compared after a restart."""
+    fields = ",".join(f"{f.name}:{np.dtype(f.dtype).str}" for f in detector.layout)
+    return f"{detector.name}/{detector.version}({fields})"
+
+
+def written(
+    detector: Detector,
+    columns: Mapping[str, NDArray[Any]],
+    criteria: Mapping[str, NDArray[Any]],
+    values: Mapping[str, NDArray[Any]],
+    thresholds: Mapping[str, NDArray[Any]],
+) -> Transitions:
+    """Return events, given in the order in which they came about, as sorted transitions."""
+    order = np.lexsort((columns["row"], columns["t_us"]))  # stable
+    return Transitions(
+        detector.name,
+        detector.version,
+        {name: columns[name][order].astype(dtype) for name, dtype in FIXED.items()},
+        {name: array[order] for name, array in criteria.items()},
+        {name: array[order] for name, array in values.items()},
+        {name: array[order] for name, array in thresholds.items()},
+    )

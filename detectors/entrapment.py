@@ -1,0 +1,309 @@
+"""Entrapment: somebody is in a stopped car and cannot leave. One rule, two classes.
+
+*Between landings*: stopped, not in the door zone, somebody inside or nobody can tell.
+*At a landing*: stopped in the door zone, doors neither opening nor open, somebody inside; if nobody
+can tell whether, then only once the alarm button was pressed.
+
+The judgement of a frame (stopped, inside, class) is in ``entrapment_criteria``; this module holds
+what needs time: the window, the alarm that is active, its class as it is now, its end.
+
+Invariants: a class must hold for its window before the finding is raised; the onset is the start
+of the condition and frozen then; only doors open in the zone (or evidence that refutes what a tick
+raised) clear it; a missing frame never does; one lift has at most one entrapment. Flapping: see
+``EntrapmentParams.interruption_us``, ``release_hold_us``, ``class_hold_us``. docs/detectors.md has
+the truth table; ``tests/oracles/entrapment.py`` says the same, one frame at a time.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, written
+from detectors.doors import RELEASE_SOURCE
+from detectors.entrapment_criteria import (
+    BETWEEN,
+    CRITERIA_FIELDS,
+    NO_CLASS,
+    Judgement,
+    evidence,
+    judge,
+    state_after,
+)
+from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain, spread_all
+from detectors.segments import NEVER_US, Bools, Ints
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.transitions import Transitions
+
+_TABLE: Final = "practice; truth table of entrapment (docs/detectors.md)"
+_INTERRUPTION: Final = "practice: a door drive gives up one attempt sooner"
+_CLASS_HOLD: Final = "practice: at most six class updates a minute"
+_STUCK: Final = "practice: somebody uses one opening in twenty"
+
+
+@dataclass(frozen=True, slots=True)
+class EntrapmentParams(LiftParams):
+    """Thresholds, each a scalar or an array over lifts.
+
+    Parameters
+    ----------
+    between_landings_window_us, at_landing_window_us
+        How long a class must hold [µs].
+    urgent_window_us
+        The same once the button was pressed, or mains is off with a person inside [µs].
+    doubtful_stop_windows
+        Number of windows when the car says "running" at a speed below ``moving_speed_mps``.
+    moving_speed_mps
+        Speed from which on a car moves [m/s].
+    release_hold_us
+        How long doors must stand open in the zone to let people out [µs].
+    interruption_us
+        A longer time without any class, in one stop, starts the window anew; a shorter one does
+        not, so a flapping door or zone switch cannot put an alarm off for ever [µs].
+    class_hold_us
+        How long the other class must hold before an active alarm is updated to it [µs].
+    presence_stuck_openings
+        Openings in the zone without any change of the presence sensor that make it untrusted.
+    """
+
+    between_landings_window_us: Any = field(
+        default=30 * US_PER_S, metadata=in_seconds("between_landings_window_s", 0.1, 3600, _TABLE)
+    )
+    at_landing_window_us: Any = field(
+        default=60 * US_PER_S, metadata=in_seconds("at_landing_window_s", 0.1, 3600, _TABLE)
+    )
+    urgent_window_us: Any = field(
+        default=10 * US_PER_S, metadata=in_seconds("urgent_window_s", 0.1, 3600, _TABLE)
+    )
+    doubtful_stop_windows: Any = field(
+        default=3, metadata=plain("doubtful_stop_windows", 1, 100, "i8", _TABLE)
+    )
+    moving_speed_mps: Any = field(
+        default=0.05, metadata=plain("moving_speed_mps", 0.001, 5, "f4", _TABLE)
+    )
+    release_hold_us: Any = field(
+        default=1 * US_PER_S, metadata=in_seconds("release_hold_s", 0, 60, RELEASE_SOURCE)
+    )
+    interruption_us: Any = field(
+        default=10 * US_PER_S, metadata=in_seconds("interruption_s", 0, 600, _INTERRUPTION)
+    )
+    class_hold_us: Any = field(
+        default=10 * US_PER_S, metadata=in_seconds("class_hold_s", 0, 600, _CLASS_HOLD)
+    )
+    presence_stuck_openings: Any = field(
+        default=20, metadata=plain("presence_stuck_openings", 1, 200, "i8", _STUCK)
+    )
+
+
+_OWN_FIELDS: Final = (
+    Field("onset_us", "i8", NEVER_US),  # of the condition in this stop; NEVER_US = none
+    Field("interrupted_us", "i8", NEVER_US),  # since when no class has held, after the onset
+    Field("class_since_us", "i8", NEVER_US),  # since when the class has been what it is
+    Field("raised_onset_us", "i8", NEVER_US),  # onset of the active alarm, frozen
+    Field("tick_raise_us", "i8", NEVER_US),  # t_us of the active alarm if a tick raised it
+    Field("due_us", "i8", NO_DUE_US),
+    Field("kind", "i1", NO_CLASS),  # class under which the active alarm was raised; 0 = none
+    Field("kind_now", "i1", NO_CLASS),  # class of the active alarm as it is now
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntrapmentDetector:
+    """The entrapment rule, both classes."""
+
+    name: str = "entrapment"
+    version: str = "1"
+    kinds: tuple[FindingKind, ...] = (
+        FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
+        FindingKind.ENTRAPMENT_AT_LANDING,
+    )
+    gap_policy: GapPolicy = GapPolicy.HOLD
+    layout: tuple[Field, ...] = CRITERIA_FIELDS + _OWN_FIELDS
+    params_type: type[EntrapmentParams] = EntrapmentParams
+
+    def step(
+        self, state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParams
+    ) -> tuple[State, Transitions]:
+        """Advance ``m`` lifts; see ``contract.Detector.step``."""
+        params = spread_all(params, batch.segments.row)
+        judged = judge(state, batch, now_us, params)
+        pending = _pending(state, judged, params)
+        alarm = _alarms(state, judged, pending, params)
+        return _state_after(judged, pending, alarm), _transitions(
+            self, judged, pending, alarm, params
+        )
+
+
+class _Pending(NamedTuple):
+    """The condition along the strip, before it is an alarm."""
+
+    late: Bools  # first frame of a row that refutes what a tick raised before it came
+    onset_us: Ints  # NEVER_US where this stop has no onset
+    interrupted_us: Ints
+    window_us: Ints
+    complete_us: Ints  # when the window is complete, if the condition goes on
+
+
+def _pending(state: State, judged: Judgement, params: EntrapmentParams) -> _Pending:
+    """Find since when the condition of each stop has held, and when its window is complete.
+
+    Both classes share one onset: the person has been shut in all the time. A time without a class
+    that is not longer than ``interruption_us`` is bridged, unless the stop ended in between.
+    """
+    line, holds = judged.line, judged.holds
+    seg = line.segments
+    late = seg.first(~holds & ~seg.is_head & (line.t_us <= state["tick_raise_us"][seg.row]))
+    interrupted_us = line.since(seg.prior(holds) & ~holds, state["interrupted_us"])
+    held_or_carried = holds | (seg.is_head & (state["onset_us"] != NEVER_US)[seg.row])
+    last_held = seg.last(held_or_carried)
+    has_onset = held_or_carried[last_held] & (last_held >= seg.last(judged.stop_begins | late))
+    bridged = (
+        seg.prior(has_onset)
+        & ~judged.stop_begins
+        & (line.t_us - interrupted_us <= params.interruption_us)
+    )
+    onset_us = line.since(seg.rises(holds) & ~bridged, state["onset_us"])
+    window_us = _windows(judged, params)
+    return _Pending(
+        late=late,
+        onset_us=np.where(has_onset & judged.at_rest, onset_us, NEVER_US),
+        interrupted_us=interrupted_us,
+        window_us=window_us,
+        complete_us=np.maximum(line.t_us, onset_us + window_us),
+    )
+
+
+def _windows(judged: Judgement, params: EntrapmentParams) -> Ints:
+    """Return the window that applies to each element [µs]."""
+    base_us = np.where(
+        judged.location == BETWEEN,
+        params.between_landings_window_us,
+        params.at_landing_window_us,
+    )
+    urgent = judged.called | (judged.mains_off & judged.latched)
+    window_us = np.where(urgent, np.minimum(base_us, params.urgent_window_us), base_us)
+    return np.where(judged.doubtful, window_us * params.doubtful_stop_windows, window_us)
+
+
+class _Alarms(NamedTuple):
+    """The alarm of each lift along the strip, and what happened to it in each element."""
+
+    raised: Bools
+    updated: Bools
+    cleared: Bools
+    active: Bools  # after the element
+    onset_us: Ints  # frozen at the raise
+    kind: NDArray[np.int8]
+    kind_now: NDArray[np.int8]
+    class_since_us: Ints
+    update_us: Ints  # when the other class has held long enough
+    tick_raise_us: Ints
+
+
+def _alarms(
+    state: State, judged: Judgement, pending: _Pending, params: EntrapmentParams
+) -> _Alarms:
+    """Follow the alarm: raise on a complete window, clear on a release or on late evidence.
+
+    Set and reset never meet in one element: a window completes only while a class holds, and none
+    does where doors are open in the zone or evidence refutes.
+    """
+    line, location = judged.line, judged.location
+    seg = line.segments
+    carried_kind = seg.join(state["kind"], NO_CLASS)
+    ripe = judged.holds & line.reached(pending.complete_us)
+    ends = judged.doors.begins | pending.late
+    active = seg.latch((carried_kind != NO_CLASS) | ripe, ends)
+    before = np.where(seg.is_head, carried_kind != NO_CLASS, seg.prior(active))
+    raised, cleared = ripe & ~before, ends & before
+
+    class_since_us = line.since(seg.changes(location), state["class_since_us"])
+    update_us = class_since_us + params.class_hold_us
+    steady = (location != NO_CLASS) & before & ~ends & line.reached(update_us)
+    carried_now = seg.join(state["kind_now"], NO_CLASS)
+    kind_now = seg.hold(np.where(raised | steady, location, carried_now), raised | steady)
+    kind_before = np.where(seg.is_head, carried_now, seg.prior(kind_now))
+
+    onset_us = np.where(raised, pending.onset_us, seg.join(state["raised_onset_us"], NEVER_US))
+    by_tick = np.where(raised & line.by_tick(pending.complete_us), pending.complete_us, NEVER_US)
+    carried_tick = np.where(cleared, NEVER_US, seg.join(state["tick_raise_us"], NEVER_US))
+    return _Alarms(
+        raised=raised,
+        updated=steady & (location != kind_before),
+        cleared=cleared,
+        active=active,
+        onset_us=seg.hold(onset_us, raised),
+        kind=seg.hold(np.where(raised, location, carried_kind), raised),
+        kind_now=kind_now,
+        class_since_us=class_since_us,
+        update_us=update_us,
+        tick_raise_us=seg.hold(np.maximum(by_tick, carried_tick), raised | cleared),
+    )
+
+
+def _state_after(judged: Judgement, pending: _Pending, alarm: _Alarms) -> State:
+    """Return the state after the last element of each row, with the next due time."""
+    at = judged.line.segments.last_at
+    active = alarm.active
+    other_class = active & (judged.location != NO_CLASS) & (judged.location != alarm.kind_now)
+    releasing = active & judged.doors.is_open & ~judged.doors.believed
+    due_us = np.where(judged.holds & ~active, pending.complete_us, NO_DUE_US)
+    due_us = np.where(other_class, np.minimum(due_us, alarm.update_us), due_us)
+    due_us = np.where(releasing, np.minimum(due_us, judged.doors.deadline_us), due_us)
+    own = {
+        "onset_us": pending.onset_us,
+        "interrupted_us": pending.interrupted_us,
+        "class_since_us": alarm.class_since_us,
+        "raised_onset_us": np.where(active, alarm.onset_us, NEVER_US),
+        "tick_raise_us": np.where(active, alarm.tick_raise_us, NEVER_US),
+        "due_us": due_us,
+        "kind": np.where(active, alarm.kind, np.int8(NO_CLASS)),
+        "kind_now": np.where(active, alarm.kind_now, np.int8(NO_CLASS)),
+    }
+    return {**state_after(judged), **{name: values[at] for name, values in own.items()}}
+
+
+def _transitions(
+    rule: EntrapmentDetector,
+    judged: Judgement,
+    pending: _Pending,
+    alarm: _Alarms,
+    params: EntrapmentParams,
+) -> Transitions:
+    """Write down what happened, with its evidence."""
+    at = np.flatnonzero(alarm.raised | alarm.updated | alarm.cleared)
+    if not len(at):
+        return Transitions.none(rule.name, rule.version)
+    raised, cleared, late = alarm.raised[at], alarm.cleared[at], pending.late[at]
+    ended_us = np.where(late, judged.line.t_us[at], judged.doors.since_us[at])
+    later_us = np.where(cleared, ended_us, alarm.update_us[at])
+    ended_by = np.where(late, ClearReason.LATE_EVIDENCE, ClearReason.DOORS_OPENED)
+    columns = {
+        "row": judged.line.segments.row[at],
+        "t_us": np.where(raised, pending.complete_us[at], later_us),
+        "onset_us": alarm.onset_us[at],
+        "kind": alarm.kind[at],
+        "kind_now": alarm.kind_now[at],
+        "change": np.select([raised, cleared], [Change.RAISED, Change.CLEARED], Change.UPDATED),
+        "reason": np.where(cleared, ended_by, ClearReason.NONE),
+        "confidence": np.where(cleared, Confidence.CERTAIN, _confidence(judged)[at]),
+        "last_seen_us": judged.seen_us[at],
+    }
+    criteria, values = evidence(judged, at)
+    limits = {
+        "window_us": pending.window_us,
+        "moving_speed_mps": params.moving_speed_mps,
+        "release_hold_us": params.release_hold_us,
+        "interruption_us": params.interruption_us,
+    }
+    size = len(judged.line.segments)
+    applied = {name: np.broadcast_to(limit, size)[at] for name, limit in limits.items()}
+    return written(rule, columns, criteria, values, applied)
+
+
+def _confidence(judged: Judgement) -> NDArray[Any]:
+    """Rate each element: nobody can tell who is inside; a sensor or the car contradicts; sure."""
+    doubt = judged.doubtful | ~judged.trusted
+    sure = np.where(doubt, Confidence.PROBABLE, Confidence.CERTAIN)
+    return np.where(judged.inside == 1, sure, Confidence.POSSIBLE)

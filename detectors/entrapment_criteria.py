@@ -1,0 +1,265 @@
+"""What the frames say, for the entrapment rule: named criteria per element of a strip.
+
+Decides from held (sample-and-hold) values what is so at each element: stopped, inside, mode,
+class. Leaves everything about windows and alarms to ``entrapment``. Rows of escalators and walks
+say nothing here.
+
+Invariants: unknown is never "no"; a frame that tells nothing changes nothing.
+"""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import Field, LiftFrames, State
+from detectors.doors import Openings, openings
+from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
+from detectors.signals import held, held_code, tells
+from telemetry.columns import UNKNOWN, Door, Mode, Power
+from telemetry.findings import FindingKind
+
+if TYPE_CHECKING:
+    from detectors.entrapment import EntrapmentParams
+
+NO_CLASS: Final = 0
+BETWEEN: Final = int(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS)
+LANDING: Final = int(FindingKind.ENTRAPMENT_AT_LANDING)
+"""Class of an element: the number of its finding kind, or 0 for none."""
+
+MAINS_OFF_CODE: Final = 41
+BUTTON_CODE: Final = 90
+SUPPRESSING_MODES: Final = (Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER)
+SHUT_DOORS: Final = (Door.CLOSING, Door.CLOSED, Door.LOCKED, Door.HELD)
+"""Door states that are known and neither opening nor open."""
+LATCHING_DOORS: Final = (Door.CLOSING, Door.CLOSED)
+_INPUTS: Final = ("car", "speed_mps", "zone", "door", "passenger", "mode", "power", "button")
+_SHOWN: Final = ("floor", "height_m")
+_MAX_OPENINGS: Final = 255
+
+CRITERIA_FIELDS: Final = (
+    Field("time_us", "i8", NEVER_US),  # of the last frame
+    Field("told_us", "i8", NEVER_US),  # of the last frame that told any input
+    Field("open_since_us", "i8", NEVER_US),  # of the opening in the zone that is going on
+    Field("speed_mps", "f4", np.nan),
+    Field("height_m", "f4", np.nan),
+    Field("floor", "i2", UNKNOWN),
+    Field("passenger", "i2", UNKNOWN),
+    Field("car", "i1", UNKNOWN),
+    Field("zone", "i1", UNKNOWN),
+    Field("door", "i1", UNKNOWN),
+    Field("mode", "i1", UNKNOWN),
+    Field("power", "i1", UNKNOWN),
+    Field("mains_code", "i1", UNKNOWN),  # code 41 among the codes: 1, not: 0
+    Field("button", "i1", UNKNOWN),
+    Field("button_code", "i1", UNKNOWN),  # code 90 likewise
+    Field("stop_mode", "i1", UNKNOWN),  # mode in the first frame of this stop
+    Field("latched", "?", False),  # somebody inside
+    Field("called", "?", False),  # button pressed in this stop
+    Field("opening_believed", "?", False),
+    Field("openings", "u1", 0),  # since the presence sensor last changed
+)
+
+
+class Judgement(NamedTuple):
+    """What is so at each element; arrays of shape (n + m,)."""
+
+    line: Timeline
+    seen_us: Ints  # newest frame that told any input
+    held: dict[str, NDArray[Any]]  # columns as last told, by field name
+    doors: Openings
+    stopped: Bools
+    doubtful: Bools  # "running" at no speed
+    at_rest: Bools  # stopped or doubtful
+    stop_begins: Bools  # frames that begin a stop
+    stop_mode: NDArray[np.int8]
+    mode_allows: Bools
+    latched: Bools
+    inside: NDArray[np.int8]  # 1, 0 or unknown
+    trusted: Bools  # the presence sensor is not known to be stuck
+    openings: Ints  # since the presence sensor last changed
+    called: Bools  # button pressed in this stop
+    mains_off: Bools
+    location: NDArray[np.int8]  # class, whatever the mode
+    holds: Bools  # a class, and the mode allows it
+
+
+def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentParams") -> Judgement:
+    """Judge every element; ``params`` are spread over the strip."""
+    seg, now = batch.segments, _held_columns(state, batch)
+    line = Timeline.of(seg, state["time_us"], batch.frames["time_us"], now_us, now.pop("told"))
+    doors = openings(
+        line,
+        now["door"],
+        now["zone"],
+        state["open_since_us"],
+        state["opening_believed"],
+        params.release_hold_us,
+    )
+    seen_shut_in = (now["passenger"] > 0) & _among(now["door"], LATCHING_DOORS)
+    latched = seg.latch(
+        np.where(seg.is_head, seg.join(state["latched"], False), seen_shut_in), doors.believed
+    )
+    stopped, doubtful = _motion(now, params.moving_speed_mps)
+    at_rest = stopped | doubtful
+    stop_begins = _stop_begins(seg, at_rest, doors)
+    called = _called(state, seg, now, stop_begins)
+    stop_mode = seg.hold(
+        np.where(seg.is_head, seg.join(state["stop_mode"], UNKNOWN), now["mode"]), stop_begins
+    )
+    suppressed = _among(stop_mode, SUPPRESSING_MODES) & ~((stop_mode == Mode.STOPPED) & latched)
+    count = seg.count_since(doors.begins, seg.changes(np.sign(now["passenger"])), state["openings"])
+    trusted = (now["passenger"] == UNKNOWN) | (count < params.presence_stuck_openings)
+    inside = _inside(now["passenger"], latched, trusted)
+    location = _location(now, at_rest, inside, called)
+    return Judgement(
+        line=line,
+        seen_us=line.since(line.told, state["told_us"]),
+        held=now,
+        doors=doors,
+        stopped=stopped,
+        doubtful=doubtful,
+        at_rest=at_rest,
+        stop_begins=stop_begins,
+        stop_mode=stop_mode,
+        mode_allows=~suppressed,
+        latched=latched,
+        inside=inside,
+        trusted=trusted,
+        openings=count,
+        called=called,
+        mains_off=(now["power"] == Power.BATTERY) | (now["mains_code"] == 1),
+        location=location,
+        holds=(location != NO_CLASS) & ~suppressed,
+    )
+
+
+def _among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
+    """Tell which values are among a few enumeration members; unknown is none of them."""
+    table = np.zeros(16, np.bool_)
+    table[list(chosen)] = True
+    return table[values]
+
+
+def _held_columns(state: State, batch: LiftFrames) -> dict[str, NDArray[Any]]:
+    """Hold every column along the strip; ``told`` marks frames that told any input."""
+    seg, frames = batch.segments, batch.frames
+    told = {name: tells(frames, name) for name in (*_INPUTS, *_SHOWN)}
+    now = {
+        name: held(seg, state[name], frames[name], told[name])
+        for name in told
+        if name != "speed_mps"
+    }
+    now["speed_mps"] = _held_speed(state, batch, now["car"], told["speed_mps"])
+    mains_on = told["power"] & (frames["power"] == Power.MAINS)
+    let_go = told["button"] & (frames["button"] == 0)
+    now["mains_code"] = held_code(seg, state["mains_code"], frames, MAINS_OFF_CODE, mains_on)
+    now["button_code"] = held_code(seg, state["button_code"], frames, BUTTON_CODE, let_go)
+    any_told = np.logical_or.reduce([told[name] for name in _INPUTS]) | tells(frames, "codes")
+    now["told"] = seg.join(np.zeros(len(state["time_us"]), np.bool_), any_told)
+    return now
+
+
+def _held_speed(
+    state: State, batch: LiftFrames, car: NDArray[np.int8], told: Bools
+) -> NDArray[np.float32]:
+    """Hold the speed until the car changes between stopped and running without telling one.
+
+    A speed from before such a change says nothing about now: a terminal that tells the speed of
+    running cars only would otherwise look as if it ran for ever.
+    """
+    seg = batch.segments
+    strip = seg.join(state["speed_mps"], np.where(told, batch.frames["speed_mps"], np.nan))
+    marks = seg.join(np.zeros(len(state["time_us"]), np.bool_), told) | seg.changes(car)
+    return seg.hold(strip, marks)
+
+
+def _motion(now: dict[str, NDArray[Any]], moving_speed_mps: Any) -> tuple[Bools, Bools]:
+    """Return where the car is stopped, and where it says "running" at no speed."""
+    car, speed = now["car"], np.abs(now["speed_mps"])
+    slow = speed < moving_speed_mps  # unknown is not slow
+    stopped = np.where(car == 0, slow | np.isnan(speed), slow & (car == UNKNOWN))
+    return stopped, slow & (car == 1)
+
+
+def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
+    """Mark first stopped frames: after motion, and when doors that let people out leave open."""
+    reopened = seg.prior(doors.believed) & ~doors.is_open
+    return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
+
+
+def _called(state: State, seg: Segments, now: dict[str, NDArray[Any]], stop_begins: Bools) -> Bools:
+    """Tell whether the button was pressed in this stop: people do not hold it down for 10 s."""
+    pressed = (now["button"] == 1) | (now["button_code"] == 1)
+    pressed = np.where(seg.is_head, seg.join(state["called"], False), pressed)
+    at = seg.last(pressed)
+    return pressed[at] & (at >= seg.last(stop_begins))
+
+
+def _inside(passenger: NDArray[np.int16], latched: Bools, trusted: Bools) -> NDArray[np.int8]:
+    """Tell whether somebody is inside.
+
+    Unknown: presence was never told; the sensor is stuck; or it sees somebody who was never seen
+    behind closing or closed doors (doors unknown, held or locked).
+    """
+    unsure = (passenger == UNKNOWN) | (passenger > 0) | ~trusted
+    return np.where(latched, 1, np.where(unsure, UNKNOWN, 0)).astype(np.int8)
+
+
+def _location(
+    now: dict[str, NDArray[Any]], at_rest: Bools, inside: NDArray[np.int8], called: Bools
+) -> NDArray[np.int8]:
+    """Return the class of each element, whatever the mode."""
+    between = at_rest & (now["zone"] == 0) & (inside != 0)
+    somebody = (inside == 1) | ((inside == UNKNOWN) & called)
+    landing = at_rest & (now["zone"] == 1) & _among(now["door"], SHUT_DOORS) & somebody
+    return np.where(between, BETWEEN, np.where(landing, LANDING, NO_CLASS)).astype(np.int8)
+
+
+def state_after(judged: Judgement) -> dict[str, NDArray[Any]]:
+    """Return the fields of ``CRITERIA_FIELDS`` after the last element of each row."""
+    line, at = judged.line, judged.line.segments.last_at
+    after = {
+        "time_us": line.t_us,
+        "told_us": judged.seen_us,
+        "open_since_us": judged.doors.since_us,
+        "stop_mode": judged.stop_mode,
+        "latched": judged.latched,
+        "called": judged.called,
+        "opening_believed": judged.doors.believed,
+        "openings": np.minimum(judged.openings, _MAX_OPENINGS).astype(np.uint8),
+        **judged.held,
+    }
+    return {f.name: after[f.name][at] for f in CRITERIA_FIELDS}
+
+
+def evidence(
+    judged: Judgement, at: Ints
+) -> tuple[dict[str, NDArray[np.int8]], dict[str, NDArray[Any]]]:
+    """Return named criteria (1, 0, -1 unknown) and values at elements ``at``, shape (k,)."""
+    now = {name: values[at] for name, values in judged.held.items()}
+    unheard_motion = (now["car"] == UNKNOWN) & np.isnan(now["speed_mps"])
+    unheard_opening = (now["door"] == UNKNOWN) | (now["zone"] == UNKNOWN)
+    unheard_mains = (now["power"] == UNKNOWN) & (now["mains_code"] == UNKNOWN)
+    unheard_button = (now["button"] == UNKNOWN) & (now["button_code"] == UNKNOWN)
+    criteria = {
+        "stopped": _tri(judged.stopped[at], unheard_motion | judged.doubtful[at]),
+        "in_zone": now["zone"],
+        "door_not_opening": _tri(_among(now["door"], SHUT_DOORS), now["door"] == UNKNOWN),
+        "doors_open_in_zone": _tri(judged.doors.is_open[at], unheard_opening),
+        "inside": judged.inside[at],
+        "inside_latched": _tri(judged.latched[at]),
+        "presence_trusted": _tri(judged.trusted[at], now["passenger"] == UNKNOWN),
+        "mains_off": _tri(judged.mains_off[at], unheard_mains),
+        "button_pressed": _tri(judged.called[at], unheard_button & ~judged.called[at]),
+        "mode_allows": _tri(judged.mode_allows[at]),
+    }
+    shown = ("speed_mps", "height_m", "floor", "car", "door", "mode", "power", "button")
+    values = {name: now[name] for name in (*shown, "passenger")}
+    values["stop_mode"] = judged.stop_mode[at]
+    values["people"] = np.where(now["passenger"] > 1, now["passenger"], UNKNOWN)
+    return criteria, values
+
+
+def _tri(held_true: Bools, unknown: Bools | bool = False) -> NDArray[np.int8]:
+    return np.where(unknown, UNKNOWN, held_true).astype(np.int8)
