@@ -81,6 +81,14 @@ class Changes:
         """Alarms that are stored already."""
         return [a for a in self.alarms.values() if a.id in self.known]
 
+    def add(self, other: "Changes") -> None:
+        """Take over what was decided about other alarms."""
+        self.alarms.update(other.alarms)
+        self.known.update(other.known)
+        self.events.extend(other.events)
+        self.messages.extend(other.messages)
+        self.outcomes.update(other.outcomes)
+
     def put(self, alarm: Alarm, outcome: Outcome | None = None) -> Alarm:
         """Take ``alarm`` as its newest version."""
         self.alarms[alarm.id] = alarm

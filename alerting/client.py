@@ -83,5 +83,6 @@ def _sentence(error: BaseException) -> str:
         return f"certificate: {error.certificate_error}"[:500]
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"name not found: {error.host}"
-    text = str(error).strip() or type(error).__name__
-    return f"{type(error).__name__}: {text}"[:500]
+    # The text may quote what the endpoint sent; the database takes no NUL.
+    text = "".join(c for c in str(error) if c.isprintable()).strip()
+    return f"{type(error).__name__}: {text}".rstrip(": ")[:500]

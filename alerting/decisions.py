@@ -108,6 +108,7 @@ def accept(
     source: Source,
     now_us: int,
     params: LifecycleParams = DEFAULTS,
+    note: str | None = None,
 ) -> Changes:
     """Let a person take an open alarm. The first who does counts; again changes nothing."""
     changes = Changes(known={alarm.id})
@@ -124,20 +125,20 @@ def accept(
         accepted_by=by,
         next_escalation_us=None,
     )
-    alarm = changes.note(alarm, now_us, EventType.ACCEPTED, source, by)
+    alarm = changes.note(alarm, now_us, EventType.ACCEPTED, source, by, _with(note))
     changes.tell(alarm, MessageType.ACCEPTED, now_us)
     changes.outcomes[Outcome.ACCEPTED] += 1
     return changes
 
 
-def release(alarm: Alarm, by: str, source: Source, now_us: int) -> Changes:
+def release(alarm: Alarm, by: str, source: Source, now_us: int, note: str | None = None) -> Changes:
     """End an open alarm by a person's report that everybody is free."""
-    return _end_by_person(alarm, AlarmState.RELEASED, by, source, now_us)
+    return _end_by_person(alarm, AlarmState.RELEASED, by, source, now_us, note)
 
 
-def cancel(alarm: Alarm, by: str, source: Source, now_us: int) -> Changes:
+def cancel(alarm: Alarm, by: str, source: Source, now_us: int, note: str | None = None) -> Changes:
     """End an open alarm by a person's verdict that it was false."""
-    return _end_by_person(alarm, AlarmState.CANCELLED, by, source, now_us)
+    return _end_by_person(alarm, AlarmState.CANCELLED, by, source, now_us, note)
 
 
 _BY_PERSON: Final = {
@@ -147,7 +148,7 @@ _BY_PERSON: Final = {
 
 
 def _end_by_person(
-    alarm: Alarm, state: AlarmState, by: str, source: Source, now_us: int
+    alarm: Alarm, state: AlarmState, by: str, source: Source, now_us: int, note: str | None
 ) -> Changes:
     reason, kind, outcome = _BY_PERSON[state]
     changes = Changes(known={alarm.id})
@@ -161,7 +162,9 @@ def _end_by_person(
         held=False,
         past=not alarm.dispatched,
     )
-    alarm = changes.note(alarm, now_us, EventType(state.value), source, by, {"reason": reason})
+    alarm = changes.note(
+        alarm, now_us, EventType(state.value), source, by, _with(note, reason=reason)
+    )
     if alarm.dispatched:
         alarm = changes.tell(alarm, kind, now_us)
     changes.put(alarm, outcome)
@@ -185,3 +188,7 @@ def escalate(alarms: Iterable[Alarm], now_us: int, params: LifecycleParams = DEF
         changes.tell(raised, MessageType.ESCALATED, now_us, to_all=True)
         changes.outcomes[Outcome.ESCALATED] += 1
     return changes
+
+
+def _with(note: str | None, **data: Any) -> dict[str, Any]:
+    return data if note is None else {**data, "note": note}

@@ -24,7 +24,7 @@ import structlog
 
 from alerting import retry
 from alerting.alarm import Source
-from alerting.errors import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
+from alerting.errors import StoreUnavailableError
 from alerting.outgoing import (
     AcceptPort,
     Attempted,
@@ -112,8 +112,8 @@ class Dispatcher:
         self._lanes = [_Lane(e) for e in settings.endpoints]
         self._stopping = asyncio.Event()
         self._results: list[Attempted] = []
-        self._acceptances: list[tuple[UUID, str]] = []
         self._to_mark = asyncio.Event()
+        self._all_marked = asyncio.Event()
         self._unsettled: set[tuple[UUID, str]] = set()
         self._failing: set[str] = set()
 
@@ -149,8 +149,8 @@ class Dispatcher:
                 for lane in self._lanes:
                     while lane.tasks:
                         await asyncio.wait(lane.tasks)
-                while self._results or self._acceptances:
-                    await asyncio.sleep(0.01)
+                if self._results:
+                    await self._all_marked.wait()
         for lane in self._lanes:
             for task in lane.tasks:
                 task.cancel()
@@ -211,6 +211,8 @@ class Dispatcher:
         self.counts.attempts[result] += 1
         self.counts.steps[decision.step] += 1
         self._note(delivery, result, decision.step, reply)
+        name = retry.accepted_by(reply.body) if result is AttemptResult.RECEIVED else None
+        self._all_marked.clear()
         self._results.append(
             Attempted(
                 delivery=delivery,
@@ -221,11 +223,9 @@ class Dispatcher:
                 step=decision.step,
                 next_us=decision.next_us,
                 at_us=at_us,
+                accepted_by=name,
             )
         )
-        name = retry.accepted_by(reply.body) if result is AttemptResult.RECEIVED else None
-        if name is not None and delivery.alarm_id is not None:
-            self._acceptances.append((delivery.alarm_id, name))
         self._to_mark.set()
 
     async def _post(self, delivery: Delivery, headers: dict[str, str]) -> Reply:
@@ -255,14 +255,18 @@ class Dispatcher:
             await self._to_mark.wait()
             self._to_mark.clear()
             batch = list(self._results)
-            if batch:
-                busy = await self._insist("mark", lambda b=batch: self._outbox.mark(b))
-                self._settle(batch, busy)
-                if busy:
-                    # The pipeline holds those alarms just now; its transaction is short.
-                    await asyncio.sleep(0.01)
-                    self._to_mark.set()
-            await self._accept()
+            if not batch:
+                continue
+            # Accepted first: a crash in between repeats the message, and with it the acceptance.
+            await self._accept(batch)
+            busy = await self._insist("mark", lambda b=batch: self._outbox.mark(b))
+            self._settle(batch, busy)
+            if busy:
+                # The pipeline holds those alarms just now; its transaction is short.
+                await asyncio.sleep(0.01)
+                self._to_mark.set()
+            if not self._results:
+                self._all_marked.set()
 
     def _settle(self, batch: Sequence[Attempted], busy: Sequence[Attempted]) -> None:
         again = {a.delivery.key for a in busy}
@@ -277,21 +281,18 @@ class Dispatcher:
                     heapq.heappush(lane.retries_us, attempted.next_us)
                 lane.wake.set()
 
-    async def _accept(self) -> None:
+    async def _accept(self, batch: Sequence[Attempted]) -> None:
         """Enter what replies said about who took the case."""
-        pending, self._acceptances = self._acceptances, []
-        for alarm, name in pending:
-            try:
-                await self._insist(
-                    "accept",
-                    lambda a=alarm, n=name: self._alarms.accept(
-                        a, n, self._clock.now_us(), Source.REPLY
-                    ),
-                )
-                self.counts.accepted_by_reply += 1
-            except (AlreadyEndedError, AlarmNotFoundError) as error:
-                # The case was closed while the reply was under way: nothing to take any more.
-                log.info("acceptance_came_late", alarm_id=str(alarm), by=name, reason=str(error))
+        names = {
+            a.delivery.alarm_id: a.accepted_by
+            for a in batch
+            if a.accepted_by is not None and a.delivery.alarm_id is not None
+        }
+        if names:
+            now_us = self._clock.now_us()
+            self.counts.accepted_by_reply += await self._insist(
+                "accept", lambda: self._alarms.accept_all(names, now_us, Source.REPLY)
+            )
 
     async def _run_timers(self) -> None:
         """Escalate and hand on what is due, in rounds, until there is no more; then wait."""
@@ -311,13 +312,16 @@ class Dispatcher:
         pause_s = _Pause()
         while True:
             try:
-                await self._outbox.listen(self._wake_all)
+                await self._outbox.listen(self._notified)
             except StoreUnavailableError as error:
                 self._failed("listen", error)
                 await asyncio.sleep(pause_s.next())
 
-    def _wake_all(self) -> None:
+    def _notified(self) -> None:
         self._recovered("listen")
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for lane in self._lanes:
             lane.wake.set()
 

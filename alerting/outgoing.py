@@ -6,7 +6,7 @@ satisfy the protocols structurally, and so do the fakes of the tests.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -52,6 +52,8 @@ class Attempted:
     step: Step
     next_us: int | None
     at_us: int
+    accepted_by: str | None = None
+    """Who took the case, if the reply said so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,8 @@ class OutboxPort(Protocol):
 class AcceptPort(Protocol):
     """What the dispatcher needs when a reply says who took the case."""
 
-    async def accept(self, alarm: UUID, by: str, now_us: int, source: Source) -> Any:
-        """Accept, idempotently."""
+    async def accept_all(self, names: Mapping[UUID, str], now_us: int, source: Source) -> int:
+        """Accept those that are open and not accepted; return how many that were."""
         ...
 
 

@@ -20,7 +20,7 @@ import asyncpg
 
 from alerting import decisions
 from alerting.alarm import Alarm, AlarmState, Elevator, Source, alarm_id
-from alerting.changes import Changes, LifecycleParams
+from alerting.changes import Changes, LifecycleParams, Outcome
 from alerting.errors import AlarmNotFoundError, AlreadyEndedError
 from alerting.history import Contexts
 from alerting.lifecycle import fold
@@ -48,6 +48,7 @@ STATEMENT_S: Final = 10.0
 """A person's act or a dispatcher's round is refused rather than kept waiting for longer."""
 
 NAME_LENGTH: Final = 200
+NOTE_LENGTH: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,32 +145,62 @@ class AlarmStore:
         await conn.execute(sql["notify"])
 
     async def accept(
-        self, alarm: UUID, by: str, now_us: int, source: Source = Source.API
+        self,
+        alarm: UUID,
+        by: str,
+        now_us: int,
+        source: Source = Source.API,
+        note: str | None = None,
     ) -> Verdict:
         """Take the case. Idempotent: the first acceptance counts."""
 
         def act(a: Alarm) -> Changes:
-            return decisions.accept(a, _name(by), source, now_us, self.settings.lifecycle)
+            return decisions.accept(
+                a, _name(by), source, now_us, self.settings.lifecycle, _note(note)
+            )
 
         return await self._act(alarm, act, already=lambda a: a.accepted_us is not None)
 
+    async def accept_all(
+        self, names: Mapping[UUID, str], now_us: int, source: Source = Source.REPLY
+    ) -> int:
+        """Take many cases at once; those that are over or unknown are left out."""
+        changes = Changes()
+        pool, params = self._required_pool(), self.settings.lifecycle
+        async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
+            for row in await conn.fetch(queries()["lock_open"], list(names)):
+                by = _name(names[row["id"]])
+                changes.add(decisions.accept(alarm_of(row), by, source, now_us, params))
+            await self.write(conn, changes)
+        return changes.outcomes[Outcome.ACCEPTED]
+
     async def release(
-        self, alarm: UUID, by: str, now_us: int, source: Source = Source.API
+        self,
+        alarm: UUID,
+        by: str,
+        now_us: int,
+        source: Source = Source.API,
+        note: str | None = None,
     ) -> Verdict:
         """Report that everybody is free."""
 
         def act(a: Alarm) -> Changes:
-            return decisions.release(a, _name(by), source, now_us)
+            return decisions.release(a, _name(by), source, now_us, _note(note))
 
         return await self._act(alarm, act, already=lambda a: a.state is AlarmState.RELEASED)
 
     async def false_alarm(
-        self, alarm: UUID, by: str, now_us: int, source: Source = Source.API
+        self,
+        alarm: UUID,
+        by: str,
+        now_us: int,
+        source: Source = Source.API,
+        note: str | None = None,
     ) -> Verdict:
         """Give the verdict that it was false."""
 
         def act(a: Alarm) -> Changes:
-            return decisions.cancel(a, _name(by), source, now_us)
+            return decisions.cancel(a, _name(by), source, now_us, _note(note))
 
         return await self._act(alarm, act, already=lambda a: a.state is AlarmState.CANCELLED)
 
@@ -284,3 +315,10 @@ def _json_value(value: Any) -> Any:
 def _name(by: str) -> str:
     """Bound and clean who did it: NUL and control characters do not fit the database."""
     return "".join(c for c in by if c.isprintable()).strip()[:NAME_LENGTH] or "unknown"
+
+
+def _note(text: str | None) -> str | None:
+    """Bound and clean what a person added; line breaks stay."""
+    if text is None:
+        return None
+    return "".join(c for c in text if c.isprintable() or c == "\n").strip()[:NOTE_LENGTH] or None

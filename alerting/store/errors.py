@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from alerting.errors import StoreUnavailableError
+from alerting.errors import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
+
+__all__ = ["AlarmNotFoundError", "AlreadyEndedError", "StoreUnavailableError", "translated"]
 
 
 @asynccontextmanager
