@@ -5,6 +5,7 @@ them by ``asyncio.to_thread``. They raise ``MigrationError`` with one line that 
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from migrations.server import MigrationError
+from migrations.server import MigrationError, sqlstate
 
 HERE: Final = Path(__file__).parent
 CONNECT_TIMEOUT_S: Final = 10
+
+_REFUSED: Final = ("08", "28", "3D", "53", "57")
+"""SQLSTATE classes in answer to a connection: not let in, no such database, no room, shut down."""
+
+_UNREACHABLE: Final = "database not reachable, check HOISTWAY_DATABASE_URL"
+
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps the running migration in module globals: one at a time in a process."""
 
 
 class Fetches(Protocol):
@@ -45,12 +54,14 @@ class Migrated:
 
 def upgrade(database_url: str, revision: str = "head") -> Migrated:
     """Bring the database to ``revision``, creating all that is missing, the extension too."""
-    return asyncio.run(_run(database_url, command.upgrade, revision))
+    with _ALEMBIC:
+        return asyncio.run(_run(database_url, command.upgrade, revision))
 
 
 def downgrade(database_url: str, revision: str) -> Migrated:
     """Take the database back to ``revision`` (``base``: nothing of ours is left, data included)."""
-    return asyncio.run(_run(database_url, command.downgrade, revision))
+    with _ALEMBIC:
+        return asyncio.run(_run(database_url, command.downgrade, revision))
 
 
 def head_revision() -> str:
@@ -97,11 +108,13 @@ async def _run(database_url: str, action: Callable[[Config, str], None], revisio
         async with engine.begin() as connection:
             return await connection.run_sync(_act, action, revision)
     except DBAPIError as error:
-        raise MigrationError(_one_line(f"migration failed: {error.orig}")) from error
+        refused = (sqlstate(error) or "").startswith(_REFUSED)
+        text = _UNREACHABLE if refused else "migration failed"
+        raise MigrationError(_one_line(f"{text}: {error.orig}")) from error
     except CommandError as error:
         raise MigrationError(_one_line(f"migration failed: {error}")) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise MigrationError(_one_line(f"database not reachable: {error}")) from error
+        raise MigrationError(_one_line(f"{_UNREACHABLE}: {error}")) from error
     finally:
         await engine.dispose()
 

@@ -24,8 +24,8 @@ from ingest.store.errors import (
 )
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MIN_TIME_US: Final = int((datetime.min.replace(tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
-MAX_TIME_US: Final = int((datetime.max.replace(tzinfo=UTC) - EPOCH) / timedelta(microseconds=1))
+MIN_TIME_US: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+MAX_TIME_US: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,21 @@
-"""Dead letters: what could not be decoded or stored, kept with its reason, counted, replayable.
+"""Dead letters as rows: what could not be decoded or stored, counted, listed, replayed.
 
-One row per distinct bad payload or element: topic, SHA-256 of the payload, index in it, class,
-key and reason. The same again raises ``times``. Storing one must not fail because of its content,
-so texts are cleaned of what PostgreSQL refuses, topics are cut to what an index holds and large
-payloads to their beginning.
+One row per distinct letter (``ingest.dead_letters`` says what one is): topic, SHA-256 of the
+payload, index in it, class, key and reason. The same again raises ``times``. Storing one must not
+fail because of its content, so texts are cleaned of what PostgreSQL refuses, topics are cut to
+what an index holds and large payloads to their beginning.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import asyncpg
 
+from ingest.dead_letters import DeadLetter
 from ingest.store.connect import MAX_TIME_US, execute, fetch, fetchrow, micros, moment
 from ingest.store.sql import queries
 
@@ -34,32 +34,13 @@ LARGEST_INT_BITS: Final = 1024
 DEEPEST: Final = 20
 """Nesting of ``detail`` beyond this is cut off."""
 
-DeadLetterClass = Literal["frame", "field"]
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A payload, an element of it, or a field (outside the sum), that could not be used.
-
-    ``index`` is the element's place in the payload; -1 = the payload as a whole.
-    """
-
-    reason: str
-    topic: str
-    raw: bytes
-    received_us: int
-    index: int = -1
-    class_: DeadLetterClass = "frame"
-    key: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
 
 @dataclass(frozen=True, slots=True)
 class KeptDeadLetter:
     """A row of the table; ``raw`` is None in lists; ``kept`` bytes of ``size`` are there."""
 
     id: int
-    class_: str
+    cls: str
     reason: str
     topic: str
     sha256: bytes
@@ -80,7 +61,7 @@ class Filter:
     """Which dead letters to list; ``before`` = (last_us, id) of the last one seen."""
 
     reason: str | None = None
-    class_: str | None = None
+    cls: str | None = None
     replayed: bool = True
     before: tuple[int, int] = (MAX_TIME_US, 2**63 - 1)
 
@@ -107,7 +88,7 @@ async def listed(
         conn,
         "list dead letters",
         queries()["list_dead_letters"],
-        *(moment(last_us), last_id, chosen.reason, chosen.class_, chosen.replayed, limit),
+        *(moment(last_us), last_id, chosen.reason, chosen.cls, chosen.replayed, limit),
     )
     return [_kept(row) for row in rows]
 
@@ -164,8 +145,7 @@ def _json_safe_container(value: Any, depth: int) -> Any:
 
 def _merge(merged: dict[tuple[Any, ...], list[Any]], letter: DeadLetter) -> None:
     topic, key, reason = clean(letter.topic), clean(letter.key), clean(letter.reason)
-    digest = hashlib.sha256(letter.raw).digest()
-    identity = (topic, digest, letter.index, letter.class_, key, reason)
+    identity = (topic, letter.sha256, letter.index, letter.cls, key, reason)
     received = moment(letter.received_us)
     known = merged.get(identity)
     if known is not None:
@@ -173,10 +153,10 @@ def _merge(merged: dict[tuple[Any, ...], list[Any]], letter: DeadLetter) -> None
         known[10] = max(known[10], received)
         known[11] += 1
         return
-    size = len(letter.raw)
-    kept = letter.raw if size <= WHOLE_UP_TO_BYTES else letter.raw[:KEPT_BYTES]
+    whole = len(letter.raw) <= WHOLE_UP_TO_BYTES
+    kept = bytes(letter.raw if whole else letter.raw[:KEPT_BYTES])
     merged[identity] = [
-        *(letter.class_, reason, topic, digest, letter.index, key, size, bytes(kept)),
+        *(letter.cls, reason, topic, letter.sha256, letter.index, key, letter.size, kept),
         json.dumps(json_safe(letter.detail)),
         *(received, received, 1),
     ]
@@ -186,7 +166,7 @@ def _kept(row: Any) -> KeptDeadLetter:
     values = dict(row)
     replayed: datetime | None = values.pop("replayed_at")
     return KeptDeadLetter(
-        class_=values.pop("class"),
+        cls=values.pop("class"),
         detail=json.loads(values.pop("detail")),
         received_us=micros(values.pop("received_at")),
         last_us=micros(values.pop("last_at")),
