@@ -10,6 +10,7 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 venv="$root/.venv"
 stamp="$venv/.hoistway-stamp"
 unfinished="$venv/.hoistway-unfinished"
+work="$venv/.hoistway-work"
 lock="$root/requirements.lock"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -111,7 +112,9 @@ metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
 scripts = project.get("scripts", {})
 lines = ["[console_scripts]", *(f"{command} = {target}" for command, target in scripts.items())]
 (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-(info / "RECORD").write_text("", encoding="utf-8")
+wheel = "Wheel-Version: 1.0\nGenerator: bootstrap.sh\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+(info / "WHEEL").write_text(wheel, encoding="utf-8")
+(info / "RECORD").write_text(f"{name}.pth,,\n", encoding="utf-8")
 for command, target in scripts.items():
     module, function = target.split(":")
     path = Path(sysconfig.get_path("scripts")) / command
@@ -134,15 +137,13 @@ make_venv() {
 }
 
 main() {
-    work=$(mktemp -d "${TMPDIR:-/tmp}/hoistway-setup.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
-    trap 'exit 130' INT TERM HUP
     rm -f "$stamp"
     make_venv
+    mkdir -p "$work"
     install_all
     install_project
     key > "$stamp"
-    rm -f "$unfinished"
+    rm -rf "$work" "$unfinished"
     say 'ready'
 }
 
