@@ -110,3 +110,15 @@ WHERE ($1::text IS NULL OR a.state = $1)
   AND ($6::timestamptz IS NULL OR a.onset >= $6)
   AND ($7::timestamptz IS NULL OR (a.onset, a.id) < ($7, $8::uuid))
 ORDER BY a.onset DESC, a.id DESC LIMIT $9;
+
+-- server: what the server is and how it keeps data
+SELECT current_setting('server_version') AS version,
+       current_setting('server_version_num')::int AS number,
+       current_setting('fsync') AS fsync,
+       current_setting('full_page_writes') AS full_page_writes,
+       current_setting('max_connections')::int AS connections,
+       pg_size_pretty(pg_database_size(current_database())) AS size;
+
+-- edition: TimescaleDB in this database
+SELECT (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS version,
+       coalesce(current_setting('timescaledb.license', true), 'apache') AS license;

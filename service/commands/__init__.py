@@ -1,0 +1,1 @@
+"""The commands of ``hoistway`` that need more than a call: keys, dead letters, doctor."""
