@@ -148,7 +148,9 @@ def _in_sequence(frames: FrameBatch, starts: Array, heads: Array) -> Array:
         return np.empty(0, np.bool_)
     before_seq, before_us = np.empty_like(seq), np.empty_like(time_us)
     before_seq[1:], before_us[1:] = seq[:-1], time_us[:-1]
-    before_seq[starts], before_us[starts] = heads["seq"], heads["time_us"]
+    first_of_all = (heads["seq"] == NO_SEQ) & (seq[starts] == 1)  # streams begin with 0 or with 1
+    before_seq[starts] = np.where(first_of_all, 0, heads["seq"])
+    before_us[starts] = heads["time_us"]
     follows = (seq - before_seq == 1) & (time_us >= before_us)
     return np.logical_and.reduceat(follows, starts)
 

@@ -250,7 +250,9 @@ class Line:
         head, params = self.head, self._params
         if item.seq == head.seq + 1 and head.seq != NO_SEQ:
             return head.gap_seq, head.gaps, head.unreliable
-        if item.seq <= 1 or head.seq == NO_SEQ:
+        if item.seq <= 1:
+            return 0, head.gaps, head.unreliable
+        if head.seq == NO_SEQ:
             return item.seq, head.gaps, head.unreliable
         self.gaps += 1
         in_a_row = head.seq - head.gap_seq < params.gapless_frames
