@@ -291,8 +291,10 @@ class Desk:
 
     async def _accept_after(self, alarm_id: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        while not await self._act(alarm_id, "accept", quiet_5xx=True):
-            await asyncio.sleep(1.0)
+        while True:
+            if await self._act(alarm_id, "accept", quiet_5xx=True):
+                return
+            await asyncio.sleep(1.0)  # the service may be restarting
 
     async def _act(self, alarm_id: str, act: str, *, quiet_5xx: bool = False) -> bool:
         """Call the API; True if it answered for good, also if it refused."""

@@ -38,8 +38,9 @@ _STYLE: Final = {
 }
 
 
-async def run_desk(settings: DeskSettings, behaviour: str = "ok", for_s: float | None = None) ->
-None:
+async def run_desk(
+    settings: DeskSettings, behaviour: str = "ok", for_s: float | None = None
+) -> None:
     """Run a desk on this terminal until ``q``, cancellation, or for ``for_s`` seconds."""
     console = Console(highlight=False)
     desk = Desk(settings, on_message=lambda m: console.print(line(m)))
