@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from service.clock import Clock
-from service.http.roles import Caller, Role
+from service.roles import Caller, Role
 from service.sql import statements
 from service.times import rfc3339, to_datetime, to_us
 
@@ -65,7 +65,7 @@ async def create(conn: asyncpg.Connection, key: NewKey, actor: str, now_us: int)
         )
         if made is None:
             raise KeyNameError(
-                f"a key named {key.name!r} is in force; revoke it first: hoistway keys revoke"
+                f"a key named {key.name!r} is in force; give another --name, or revoke it first"
             )
         data = json.dumps({"id": str(key.id), "role": key.role})
         await conn.execute(statements()["audit"], now, actor, "key_created", key.name, data)

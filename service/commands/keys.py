@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.http.roles import Role
+from service.roles import Role
 
 ACTOR = "cli"
 """Who stands in the audit log: whoever can read the database's password."""

@@ -15,7 +15,7 @@ from service.http.auth import GuardedRoute, WithCaller, WithParts
 from service.http.paging import Limit, Text, alarm_cursor, instant, page, text_filter
 from service.http.parts import Act, ActRefusedError, AlarmFilter, Parts
 from service.http.problems import Code, Problem
-from service.http.roles import Caller
+from service.roles import Caller
 from service.times import read, to_datetime
 from telemetry.findings import FindingKind
 

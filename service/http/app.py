@@ -9,7 +9,7 @@ from service.http import alarms, dead_letters, elevators, frames, health, proble
 from service.http.auth import GuardedRoute
 from service.http.edge import Edge
 from service.http.parts import Parts
-from service.http.roles import ALLOWED, OPEN
+from service.roles import ALLOWED, OPEN
 
 ROUTERS: Final = (health.router, frames.router, alarms.router, elevators.router,
                   dead_letters.router)  # fmt: skip
@@ -40,7 +40,7 @@ def _check_table(router: APIRouter) -> None:
         if not isinstance(route, GuardedRoute):
             raise TypeError(f"{route} is not guarded")
         if route.name not in ALLOWED and route.name not in OPEN:
-            raise LookupError(f"{route.name} is missing in service.http.roles")
+            raise LookupError(f"{route.name} is missing in service.roles")
 
 
 def routes(app: FastAPI) -> list[APIRoute]:

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from service.http.parts import Parts
 from service.http.problems import Code, Problem
-from service.http.roles import ALLOWED, OPEN, Caller
+from service.roles import ALLOWED, OPEN, Caller
 
 BEARER = "bearer "
 

@@ -24,7 +24,7 @@ from service.http.paging import (
 )
 from service.http.parts import Document, Parts
 from service.http.problems import Code, Problem
-from service.http.roles import Caller
+from service.roles import Caller
 from telemetry.columns import Unit
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1")

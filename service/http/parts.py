@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from service.clock import Clock
-from service.http.roles import Caller
 from service.metrics import Metrics
 from service.readiness import Readiness
+from service.roles import Caller
 from service.settings import HttpSettings
 
 Document = dict[str, Any]
