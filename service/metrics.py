@@ -80,7 +80,7 @@ class Queue(StrEnum):
 class RetryCause(StrEnum):
     """Why a batch was not committed at its first attempt."""
 
-    DATABASE = "database"
+    COMMIT = "commit"
     UNKNOWN_OUTCOME = "unknown_outcome"
     CONTENT = "content"
 

@@ -19,7 +19,9 @@ class Cause(StrEnum):
     STARTING = "starting"
     """Parts are still being opened."""
     DATABASE = "database"
-    """The database does not answer, or a commit is being retried."""
+    """The database does not answer."""
+    COMMIT = "commit"
+    """A batch cannot be committed and is tried again; nothing is read meanwhile."""
     MIGRATIONS = "migrations"
     """The schema is not the one of this version."""
     BROKER = "broker"
@@ -37,6 +39,7 @@ class Cause(StrEnum):
 TEXTS: Final = {
     Cause.STARTING: ("正在启动", "starting"),
     Cause.DATABASE: ("数据库不可用", "the database does not answer or refuses the commit"),
+    Cause.COMMIT: ("无法提交数据", "a batch cannot be committed and is tried again"),
     Cause.MIGRATIONS: ("数据库结构版本不符", "another schema: run `hoistway migrate`"),
     Cause.BROKER: ("MQTT 代理不可用", "no connection to the MQTT broker"),
     Cause.NOT_SUBSCRIBED: ("尚未订阅", "the subscription at the broker is not confirmed"),
