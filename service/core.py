@@ -9,7 +9,7 @@ Leaves to others: keys and duplicates (``ingest.assemble`` key stage, called by 
 alarms (``alerting``), and writing (``service.commit``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.bank import Bank, BankOutcome
 from ingest import assemble
-from ingest.assemble import AssembleParams, LaneState, Ordered, Settled
+from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transition, in_order
 
@@ -94,7 +94,9 @@ class LaneCore:
         if len(frames):
             outcome = self.bank.step(ordered.step)
         else:
-            stream_us = assemble.stream_times_us(self.order, now_us, caught_up, ordered)
+            stream_us = assemble.stream_times_us(
+                self.order, now_us, caught_up=caught_up, ordered=ordered
+            )
             outcome = self.bank.step(ordered.step, stream_us, self.bank.due_rows(stream_us))
         return Advanced(
             frames=frames.replace(late=ordered.late) if len(frames) else frames,
@@ -112,6 +114,19 @@ class LaneCore:
         self._dirty[advanced.frames["row"]] = True
         self._dirty[advanced.ordered.step["row"]] = True
         self._dirty[advanced.outcome.rows] = True
+
+    def absorb(self, frames: FrameBatch, clock_runs: Sequence[ClockRunRow] = ()) -> None:
+        """Learn keys from what the database holds, in recovery; lifts must have their rows."""
+        rows = np.searchsorted(self.elevator_ids, [run.elevator_id for run in clock_runs])
+        assemble.absorb(self.order, frames, zip(rows.tolist(), clock_runs, strict=True))
+
+    def rows_with_unknown_head(self) -> NDArray[np.intp]:
+        """Return the rows of which the table may hold frames that nothing told about."""
+        return np.flatnonzero(self.order.keys.stored_head_us == assemble.UNKNOWN_HEAD)
+
+    def set_stored_heads(self, rows: NDArray[np.intp], head_us: NDArray[np.int64]) -> None:
+        """Set the newest stored event time of ``rows`` [µs]."""
+        self.order.keys.stored_head_us[rows] = head_us
 
     def take_snapshot(self, piece_lifts: int) -> dict[int, dict[str, NDArray[Any]]]:
         """Copy the pieces that changed since the last call: piece number to arrays.

@@ -1,0 +1,356 @@
+"""``hoistway serve``: builds the parts, runs them under one TaskGroup, and takes them down in order.
+
+The order of a start: HTTP (so that ``/readyz`` can say why not), the schema check, the writer's
+lease (standby until then), the dispatcher, recovery, the source, the pipeline. The order of an end:
+no more intake, what was taken is committed and acknowledged, a last snapshot, deliveries under way,
+and a last line that says what was left. A part that dies ends the process; it is started again from
+outside, and recovery makes that invisible.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from typing import Final
+
+import asyncpg
+import structlog
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from alerting.announce import Announcer, AnnounceSettings
+from alerting.client import HttpClient
+from alerting.dispatcher import Dispatcher, DispatchSettings
+from alerting.signature import Signer
+from alerting.store import AlarmStore, Outbox
+from ingest.fleet import Fleet
+from ingest.mqtt_source import MqttSource
+from ingest.store import registry
+from ingest.store.connect import ConnectOptions
+from migrations.run import head_revision
+from service.blindness import Blindness, measure_loop_lag, show_dispatch, show_source_state
+from service.cases import Cases
+from service.clock import SystemClock
+from service.core import LaneCore
+from service.database import DatabaseError, dsn, open_pool, revision, schema_problem, watch_database
+from service.dead_letters import DeadLetterStore
+from service.http import Parts, make_app
+from service.intake import Intake, IntakeTimes
+from service.keys import KeyRing
+from service.lane import Lane
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+from service.readiness import Board, Cause
+from service.recovery import Recovery
+from service.registrar import Registrar, load_fleet
+from service.registry import Registry
+from service.settings import Settings, narrow, us
+from service.snapshots import Snapshots, SnapshotTimes
+from service.writer import RetryTimes, Writer
+
+log = structlog.get_logger()
+KEEP_BATCHES_S: Final = 48 * 3600
+"""Batch rows are kept for two days [s]: far longer than recovery looks back."""
+REGISTRAR: Final = -1
+"""Not a lane: the registrar's connection needs no lease."""
+
+
+async def serve(settings: Settings) -> int:
+    """Run the service until SIGTERM or SIGINT; return the exit code.
+
+    Raises the one error that ended it, unwrapped from task groups, for the command line to explain.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, stopping.set)
+    try:
+        async with AsyncExitStack() as stack:
+            await _Service(settings, stack).run(stopping)
+    except ExceptionGroup as group:
+        raise _leaf(group) from group
+    return 0
+
+
+def _leaf(group: ExceptionGroup) -> Exception:
+    first = group.exceptions[0]
+    return _leaf(first) if isinstance(first, ExceptionGroup) else first
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: the service decides when to end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Service:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self.stack = stack
+        self.clock = SystemClock()
+        self.metrics = Metrics(CollectorRegistry(), version("hoistway"))
+        self.board = Board(self.clock)
+        self.database_url = dsn(settings.database)
+        self.connect_options = ConnectOptions(
+            connect_timeout_s=round(settings.database.connect_timeout_s)
+        )
+        self.fleet = Fleet(lanes=settings.ingest.lanes, listening_since_us=self.clock.now_us())
+        self.registrar = Registrar(self.fleet, self._writer(REGISTRAR), self.clock)
+        self.lanes: list[Lane] = []
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Start, work, stop."""
+        pool = await self.stack.enter_async_context(open_pool(self.settings.database))
+        alarms = AlarmStore(narrow.alarm_store(self.settings), pool)
+        self.lanes = [self._lane(number, alarms) for number in range(self.settings.ingest.lanes)]
+        async with asyncio.TaskGroup() as tasks:
+            source = MqttSource(narrow.mqtt_source(self.settings), self.clock)
+            pipeline = self._pipeline(source)
+            server = self._http(pool, alarms, pipeline)
+            serving = tasks.create_task(server.serve(), name="http")
+            watching = [
+                tasks.create_task(measure_loop_lag(self.metrics), name="loop-lag"),
+                tasks.create_task(self._watch_database(pool), name="database"),
+            ]
+            working = tasks.create_task(
+                self._work(source, pipeline, pool, alarms, stopping), name="work"
+            )
+            await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise SystemExit(3)  # uvicorn has said which address it cannot have
+            server.should_exit = True
+            for task in watching:
+                task.cancel()
+
+    async def _work(
+        self,
+        source: MqttSource,
+        pipeline: Pipeline,
+        pool: asyncpg.Pool,
+        alarms: AlarmStore,
+        stopping: asyncio.Event,
+    ) -> None:
+        """Do the service's work from lease to last line; returns after a stop."""
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            stop = tasks.create_task(stopping.wait(), name="signal")
+            announcing = await self._announcer(stack, tasks)
+            start = tasks.create_task(self._start(pool, alarms), name="start")
+            await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
+            if stop.done():
+                start.cancel()
+                announcing.cancel()
+                log.info("stopped", before="the start was finished")
+                return
+            start.result()
+            dispatcher = await self._dispatcher(stack, pool, alarms)
+            dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
+            showing = tasks.create_task(
+                show_dispatch(self.metrics, dispatcher, Outbox(alarms, pool)), name="show-dispatch"
+            )
+            await self._recover(alarms)
+            await stack.enter_async_context(source)
+            self.metrics.bind_source(source)
+            watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
+            running = tasks.create_task(pipeline.run(), name="pipeline")
+            snapshots = self._snapshots()
+            snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
+            self.board.clear(Cause.STARTING)
+            log.info("serving", http_port=self.settings.http.port, lifts=self.fleet.n_lifts)
+            await stop
+            log.info("stopping", in_flight=pipeline.in_flight)
+            self.board.set(Cause.STOPPING)
+            snapshotting.cancel()
+            pipeline.stop()
+            drained = await self._drain(running, source)
+            if drained:
+                await snapshots.write()
+            dispatcher.stop()
+            for task in (watching, showing, announcing):
+                task.cancel()
+            await asyncio.wait([dispatching])
+            await self._say_goodbye(pipeline, source, alarms, pool, drained=drained)
+            for lane in self.lanes:
+                await lane.writer.close()
+
+    async def _drain(self, running: asyncio.Task[None], source: MqttSource) -> bool:
+        """Wait until what was taken is committed and acknowledged, or the time is up."""
+        timeout_s = self.settings.ingest.drain_timeout_s
+        done, _ = await asyncio.wait([running], timeout=timeout_s)
+        if not done:
+            running.cancel()
+            log.error("drain_timed_out", after_s=timeout_s, will="come again from the broker")
+        await asyncio.wait([running])
+        await asyncio.sleep(0)  # the acknowledgements of the last batch leave the buffer
+        return bool(done)
+
+    async def _say_goodbye(
+        self,
+        pipeline: Pipeline,
+        source: MqttSource,
+        alarms: AlarmStore,
+        pool: asyncpg.Pool,
+        *,
+        drained: bool,
+    ) -> None:
+        pending: int | None = None
+        try:
+            backlog = await Outbox(alarms, pool).backlog()
+            pending = sum(count for count, _ in backlog.values())
+        except Exception as error:  # noqa: BLE001 - the last line must come out, whatever is gone
+            log.warning("backlog_unknown", error=str(error))
+        state = source.state
+        log.info("stopped", drained=drained, frames_in_flight=pipeline.in_flight,
+                 messages_unacknowledged=state.unacked + state.waiting_messages,
+                 deliveries_pending=pending)  # fmt: skip
+
+    async def _start(self, pool: asyncpg.Pool, alarms: AlarmStore) -> None:
+        """Check the schema and take the lanes."""
+        del alarms
+        await self._check_schema(pool)
+        for lane in self.lanes:
+            await lane.writer.take_over()
+
+    async def _check_schema(self, pool: asyncpg.Pool) -> None:
+        """Stop with one line if the schema is not ours; wait for a database that is late."""
+        while True:
+            try:
+                wrong = schema_problem(await revision(pool), head_revision())
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+                    raise
+                log.warning("database_unreachable", error=str(error), will="try again")
+                await asyncio.sleep(self.settings.ingest.retry_max_s)
+                continue
+            if wrong:
+                raise DatabaseError(f"{wrong}; run `hoistway migrate`")
+            return
+
+    async def _recover(self, alarms: AlarmStore) -> None:
+        self.board.set(Cause.RECOVERY)
+        found = await self.lanes[0].writer.attempt(registry.load)
+        load_fleet(self.fleet, found)
+        recovery = Recovery(self.fleet, alarms, len(self.lanes), self.clock)
+        for lane in self.lanes:
+            await recovery.run(lane, found.clock_runs)
+        self.board.clear(Cause.RECOVERY)
+
+    async def _watch_database(self, pool: asyncpg.Pool) -> None:
+        interval_s = self.settings.http.probe_interval_s
+        await watch_database(self.board, pool, head_revision(), interval_s=interval_s)
+
+    async def _announcer(
+        self, stack: AsyncExitStack, tasks: asyncio.TaskGroup
+    ) -> asyncio.Task[None]:
+        settings = self.settings
+        blindness = Blindness(self.board)
+        if not settings.dispatch.urls:
+            return tasks.create_task(asyncio.sleep(0), name="announcer")
+        client = await stack.enter_async_context(HttpClient(settings.dispatch.attempt_timeout_s))
+        announcer = Announcer(
+            client,
+            Signer.of(settings.dispatch.secrets()),
+            self.clock,
+            blindness.causes,
+            AnnounceSettings(
+                endpoints=settings.dispatch.urls,
+                instance=settings.dispatch.source,
+                after_us=us(settings.announce.degraded_after_s),
+                alive_us=us(settings.announce.alive_interval_s),
+                retry=narrow.retry(settings),
+            ),
+        )
+        return tasks.create_task(
+            blindness.announce(self.metrics, announcer), name="announcer"
+        )
+
+    async def _dispatcher(
+        self, stack: AsyncExitStack, pool: asyncpg.Pool, alarms: AlarmStore
+    ) -> Dispatcher:
+        settings = self.settings.dispatch
+        client = await stack.enter_async_context(HttpClient(settings.attempt_timeout_s))
+        secrets = settings.secrets()
+        return Dispatcher(
+            Outbox(alarms, pool),
+            alarms,
+            client,
+            Signer.of(secrets) if secrets else Signer(()),
+            self.clock,
+            DispatchSettings(
+                endpoints=settings.urls,
+                retry=narrow.retry(self.settings),
+                in_flight=settings.in_flight_per_endpoint,
+                poll_s=settings.poll_interval_s,
+            ),
+        )
+
+    def _writer(self, lane: int) -> Writer:
+        ingest = self.settings.ingest
+        return Writer(
+            lane,
+            self.database_url,
+            self.connect_options,
+            RetryTimes(ingest.retry_min_s, ingest.retry_max_s),
+            self.board,
+            self.metrics,
+            self.clock,
+        )
+
+    def _lane(self, number: int, alarms: AlarmStore) -> Lane:
+        params = narrow.assemble(self.settings)
+        defaults = narrow.parameters(self.settings)
+        return Lane(
+            number,
+            lambda: LaneCore(params, defaults),
+            self.fleet,
+            self._writer(number),
+            alarms,
+            self.metrics,
+        )
+
+    def _pipeline(self, source: MqttSource) -> Pipeline:
+        ingest = self.settings.ingest
+        times = IntakeTimes(
+            window_s=ingest.batch_window_ms / 1000,
+            max_frames=ingest.batch_max_frames,
+            tick_s=ingest.tick_interval_ms / 1000,
+            slice_frames=ingest.decode_slice_frames,
+        )
+        intake = Intake(source, self.fleet, self.registrar, self.clock, self.metrics, times)
+        return Pipeline(
+            source, intake, self.lanes, self.fleet, self.registrar, self.clock, self.metrics
+        )
+
+    def _snapshots(self) -> Snapshots:
+        snapshot = self.settings.snapshot
+        times = SnapshotTimes(snapshot.interval_s, snapshot.interval_frames, KEEP_BATCHES_S)
+        return Snapshots(
+            self.lanes, self.database_url, self.connect_options, self.clock, self.metrics, times
+        )
+
+    def _http(self, pool: asyncpg.Pool, alarms: AlarmStore, pipeline: Pipeline) -> _Server:
+        http = self.settings.http
+        parts = Parts(
+            settings=http,
+            body_max_bytes=self.settings.limits.payload_max_bytes,
+            clock=self.clock,
+            metrics=self.metrics,
+            readiness=self.board,
+            intake=pipeline,
+            keys=KeyRing(pool, self.clock, http.key_cache_s),
+            fleet=Registry(pool),
+            alarms=Cases(pool, alarms),
+            dead_letters=DeadLetterStore(pool),
+            parameters=narrow.all_parameter_ranges(),
+            version=version("hoistway"),
+        )
+        config = uvicorn.Config(
+            make_app(parts), host=http.host, port=http.port,
+            log_config=None, access_log=False, lifespan="off",
+        )  # fmt: skip
+        return _Server(config)

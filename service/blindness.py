@@ -1,0 +1,94 @@
+"""What the service shows about itself while it runs: blindness, loop lag, source, deliveries.
+
+Small loops for ``service.app``; each ends by cancellation only.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from alerting.announce import Announcer
+from alerting.announce import Cause as BlindCause
+from alerting.dispatcher import Dispatcher
+from alerting.errors import StoreUnavailableError
+from alerting.store import Outbox
+from ingest.source import FrameSource
+from service.metrics import Metrics
+from service.readiness import Board, Cause, show_source
+
+CAUSES: Final = {
+    Cause.DATABASE: BlindCause.DATABASE,
+    Cause.COMMIT: BlindCause.DATABASE,
+    Cause.BROKER: BlindCause.BROKER,
+    Cause.NOT_SUBSCRIBED: BlindCause.BROKER,
+}
+"""Causes of not being ready that make the service blind."""
+
+
+class Blindness:
+    """Reads from the board what dispatchers must be told about."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def causes(self) -> Mapping[BlindCause, int]:
+        """Return since when [µs] the service is blind, by cause; nothing while it stands by."""
+        standing = self._board.standing()
+        if any(s.cause in (Cause.STANDBY, Cause.STOPPING) for s in standing):
+            return {}
+        since: dict[BlindCause, int] = {}
+        for s in standing:
+            if s.cause in CAUSES:
+                blind = CAUSES[s.cause]
+                since[blind] = min(s.since_us, since.get(blind, s.since_us))
+        return since
+
+    async def announce(self, metrics: Metrics, announcer: Announcer) -> None:
+        """Run the announcer, unless and as long as another process is the writer."""
+        while Cause.STANDBY in self._board.causes():
+            await asyncio.sleep(0.5)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(announcer.run(), name="announcing")
+            tasks.create_task(self._show(metrics, announcer), name="show-degraded")
+
+    @staticmethod
+    async def _show(metrics: Metrics, announcer: Announcer) -> None:
+        while True:
+            metrics.degraded.set(bool(announcer.announced))
+            await asyncio.sleep(1)
+
+
+async def measure_loop_lag(metrics: Metrics, interval_s: float = 0.25) -> None:
+    """Observe how late the event loop wakes."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due_s = loop.time() + interval_s
+        await asyncio.sleep(interval_s)
+        metrics.loop_lag_s.observe(max(0.0, loop.time() - due_s))
+
+
+async def show_source_state(board: Board, source: FrameSource) -> None:
+    """Put the source's state on the board, twice a second."""
+    while True:
+        show_source(board, source.state)
+        await asyncio.sleep(0.5)
+
+
+async def show_dispatch(metrics: Metrics, dispatcher: Dispatcher, outbox: Outbox) -> None:
+    """Carry the dispatcher's counts and the outbox's backlog into the metrics."""
+    shown: dict[str, Counter[Any]] = {"attempts": Counter(), "steps": Counter()}
+    while True:
+        counts = dispatcher.counts
+        for result, count in (counts.attempts - shown["attempts"]).items():
+            metrics.delivery_attempts.labels(result=result).inc(count)
+        for step, count in (counts.steps - shown["steps"]).items():
+            metrics.delivery_decisions.labels(step=step).inc(count)
+        shown = {"attempts": Counter(counts.attempts), "steps": Counter(counts.steps)}
+        try:
+            backlog = await outbox.backlog()
+        except StoreUnavailableError:
+            pass  # the board says so already; the gauge keeps its last value
+        else:
+            metrics.deliveries_pending.set(sum(count for count, _ in backlog.values()))
+        await asyncio.sleep(2)

@@ -1,0 +1,137 @@
+"""Recovery: from the newest snapshot and the batches after it to the state before the crash.
+
+The batches go through the same ``LaneCore.advance`` as live ones, each with its recorded ``now_us``
+and ``caught_up``. The transitions so derived must equal the stored ones and are not written again;
+a difference is an ERROR and the database wins: alarms are as the table has them.
+"""
+
+from dataclasses import dataclass
+
+import asyncpg
+import numpy as np
+import structlog
+
+from alerting.store import AlarmStore
+from detectors.bank import LayoutMismatch
+from ingest import assemble
+from ingest.assemble import ClockRunRow
+from ingest.fleet import Fleet
+from ingest.store import batches, recovery, registry, snapshots
+from ingest.store.frames import stored_heads
+from ingest.store.recovery import StoredBatch
+from ingest.store.snapshots import Snapshot, Unreadable
+from service.clock import Clock
+from service.core import LaneCore
+from service.lane import Lane
+from telemetry.batch import FrameBatch
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What recovery did."""
+
+    from_batch: int = 0
+    batches: int = 0
+    frames: int = 0
+    transitions: int = 0
+    differences: int = 0
+
+
+class Recovery:
+    """Brings lanes back; reads only."""
+
+    def __init__(self, fleet: Fleet, alarms: AlarmStore, lanes: int, clock: Clock) -> None:
+        self._fleet = fleet
+        self._alarms = alarms
+        self._lanes = lanes
+        self._clock = clock
+
+    async def run(self, lane: Lane, runs: list[registry.ClockRun]) -> Recovered:
+        """Restore ``lane``; the fleet has been loaded. Tries again without end."""
+        return await lane.writer.attempt(lambda conn: self._restore(conn, lane, runs))
+
+    async def _restore(
+        self, conn: asyncpg.Connection, lane: Lane, runs: list[registry.ClockRun]
+    ) -> Recovered:
+        lane.start_over(assemble.UNKNOWN_HEAD)
+        mine = [_clock_run(run) for run in runs if run.elevator_id % self._lanes == lane.number]
+        done = Recovered(from_batch=await self._start(conn, lane))
+        core = lane.core
+        core.absorb(FrameBatch.empty(), mine)
+        async for stored in recovery.batches_after(conn, lane.number, done.from_batch, self._lanes):
+            self._repeat(lane, stored, done)
+        await self._learn_heads(conn, core)
+        lane.last_batch = await batches.last_id(conn, lane.number)
+        held = await self._alarms.held_elevator_ids(conn)
+        lane.held = {i for i in held if i % self._lanes == lane.number}
+        log.info("lane_recovered", lane=lane.number, lifts=core.n_lifts, from_batch=done.from_batch,
+                 batches=done.batches, frames=done.frames, transitions=done.transitions,
+                 differences=done.differences)  # fmt: skip
+        return done
+
+    async def _start(self, conn: asyncpg.Connection, lane: Lane) -> int:
+        """Load the snapshot if it can be used; return the batch after which to read."""
+        found = await snapshots.read(conn, lane.number, lane.core.layout)
+        if isinstance(found, Snapshot):
+            try:
+                self._load(lane.core, found)
+            except (LayoutMismatch, KeyError, ValueError) as error:
+                found = Unreadable(found.head.batch, f"does not fit: {error}")
+                lane.start_over(assemble.UNKNOWN_HEAD)
+                lane.take_in_new_lifts(assemble.UNKNOWN_HEAD)
+            else:
+                return found.head.batch
+        if isinstance(found, Unreadable):
+            log.warning("snapshot_unreadable", lane=lane.number, reason=found.reason,
+                        will="rebuild from the last two hours")  # fmt: skip
+        return await recovery.rebuild_from(conn, lane.number, self._clock.now_us())
+
+    def _load(self, core: LaneCore, snapshot: Snapshot) -> None:
+        for piece in sorted(snapshot.pieces):
+            arrays = dict(snapshot.pieces[piece])
+            ids = arrays.pop("elevator_ids")
+            rows = np.searchsorted(core.elevator_ids, ids)
+            if not np.array_equal(core.elevator_ids[rows], ids):
+                raise ValueError("the snapshot has lifts that the registry does not have")
+            core.restore_piece(rows, arrays)
+
+    def _repeat(self, lane: Lane, stored: StoredBatch, done: Recovered) -> None:
+        """Take one committed batch through the core again."""
+        core = lane.core
+        rows = self._fleet.rows(lane.number, stored.frames["elevator_id"])
+        frames = stored.frames.replace(row=rows.astype("i4"))
+        core.absorb(frames)
+        advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)
+        core.adopt(advanced)
+        lane.saw(stored.row.now_us)
+        done.batches += 1
+        done.frames += len(frames)
+        done.transitions += len(stored.transitions)
+        if list(advanced.transitions) != list(stored.transitions):
+            done.differences += 1
+            log.error("recovery_differs", lane=lane.number, batch=stored.row.id,
+                      stored=[str(t) for t in stored.transitions][:5],
+                      derived=[str(t) for t in advanced.transitions][:5])  # fmt: skip
+
+    async def _learn_heads(self, conn: asyncpg.Connection, core: LaneCore) -> None:
+        """Ask the table for the newest frame of lifts that nothing so far told about."""
+        unknown = core.rows_with_unknown_head()
+        if not len(unknown):
+            return
+        ids = [int(i) for i in core.elevator_ids[unknown]]
+        heads = await stored_heads(conn, ids)
+        heads_us = [heads.get(i, assemble.NOTHING_STORED) for i in ids]
+        core.set_stored_heads(unknown, np.array(heads_us, "i8"))
+
+
+def _clock_run(run: registry.ClockRun) -> ClockRunRow:
+    return ClockRunRow(
+        elevator_id=run.elevator_id,
+        gateway_id=run.gateway_id,
+        run=run.run,
+        first_device_time_us=run.first_device_time_us,
+        offset_us=run.offset_us,
+        started_received_us=run.started_received_us,
+    )

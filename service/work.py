@@ -1,0 +1,109 @@
+"""One round of intake: messages, what they hold, and who waits for the outcome.
+
+``Work`` is made by the intake, passed through the lanes, and settled when all of them have
+committed. It carries everything that conservation needs: every frame counted as received is in it
+until it is counted as stored, duplicate or rejected.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ingest.dead_letters import DeadLetter, frame_letter
+from ingest.decode import DecodedBatch
+from ingest.fleet import Arrivals
+from ingest.source import Message
+from service.http.parts import SubmitResult
+
+
+@dataclass(slots=True)
+class Tally:
+    """Outcome in frames of a part of the work."""
+
+    stored: int = 0
+    duplicate: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def settled(self) -> int:
+        """Frames that are no longer in flight."""
+        return self.stored + self.duplicate + self.rejected.total()
+
+    def add(self, other: "Tally") -> None:
+        """Add another part's outcome."""
+        self.stored += other.stored
+        self.duplicate += other.duplicate
+        self.rejected.update(other.rejected)
+
+
+@dataclass(slots=True)
+class Work:
+    """Messages that are settled together.
+
+    Parameters
+    ----------
+    messages
+        In receipt order; acknowledged, in that order, when every lane has committed.
+    batch
+        What they held.
+    parts
+        Frames by lane.
+    until_us
+        No message read later arrived before this [µs].
+    caught_up
+        Whether the source was caught up after the last read.
+    submissions
+        Positions of messages whose sender waits, with the future to resolve.
+    """
+
+    messages: Sequence[Message]
+    batch: DecodedBatch
+    parts: dict[int, Arrivals]
+    until_us: int
+    caught_up: bool
+    letters: list[DeadLetter] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    submissions: dict[int, asyncio.Future[SubmitResult]] = field(default_factory=dict)
+    outcome: dict[int, str] = field(default_factory=dict)
+    """Decoded frame to ``duplicate`` or reject reason; filled only if somebody waits."""
+
+    @property
+    def is_tick(self) -> bool:
+        """Whether nothing came and only time passed."""
+        return not self.messages
+
+    def letter(self, frame: int, reason: str, detail: dict | None = None) -> DeadLetter:
+        """Make the dead letter of decoded frame ``frame``."""
+        columns = self.batch.decoded.columns
+        message = self.messages[int(columns["message"][frame])]
+        return frame_letter(message, int(columns["index"][frame]), reason, detail)
+
+    def note(self, frame: int, outcome: str) -> None:
+        """Remember what became of a frame that was not stored, if a sender waits."""
+        if self.submissions:
+            self.outcome[frame] = outcome
+
+    def results(self) -> dict[int, SubmitResult]:
+        """Return what to answer, by position of the message."""
+        columns = self.batch.decoded.columns
+        counts = {position: [0, 0] for position in self.submissions}
+        rejected: dict[int, list[tuple[int, str]]] = {p: [] for p in self.submissions}
+        index = columns["index"].tolist()
+        for frame, message in enumerate(columns["message"].tolist()):
+            if message not in counts:
+                continue
+            outcome = self.outcome.get(frame, "stored")
+            if outcome == "stored":
+                counts[message][0] += 1
+            elif outcome == "duplicate":
+                counts[message][1] += 1
+            else:
+                rejected[message].append((index[frame], outcome))
+        for reject in self.batch.decoded.rejects:
+            if reject.message in rejected:
+                rejected[reject.message].append((reject.index, str(reject.reason)))
+        return {
+            position: SubmitResult(*counts[position], sorted(rejected[position]))
+            for position in self.submissions
+        }
