@@ -56,6 +56,7 @@ CRITERIA_FIELDS: Final = (
     Field("stop_mode", "i1", UNKNOWN),  # mode in the first frame of this stop
     Field("latched", "?", False),  # somebody inside
     Field("called", "?", False),  # button pressed in this stop
+    Field("press_unanswered", "?", False),  # pressed, and no doors have let people out since
     Field("opening_believed", "?", False),
     Field("openings", "u1", 0),  # since the presence sensor last changed
 )
@@ -79,6 +80,7 @@ class Judgement(NamedTuple):
     trusted: Bools  # the presence sensor is not known to be stuck
     openings: Ints  # since the presence sensor last changed
     called: Bools  # button pressed in this stop
+    press_unanswered: Bools
     mains_off: Bools
     location: NDArray[np.int8]  # class, whatever the mode
     holds: Bools  # a class, and the mode allows it
@@ -103,7 +105,10 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentPara
     stopped, doubtful = _motion(now, params.moving_speed_mps)
     at_rest = stopped | doubtful
     stop_begins = _stop_begins(seg, at_rest, doors)
-    called = _called(state, seg, now, stop_begins)
+    pressed = (now["button"] == 1) | (now["button_code"] == 1)
+    presses = np.where(seg.is_head, seg.join(state["press_unanswered"], False), seg.rises(pressed))
+    press_unanswered = seg.latch(presses, doors.believed)
+    called = _called(state, seg, pressed & press_unanswered, stop_begins)
     stop_mode = seg.hold(
         np.where(seg.is_head, seg.join(state["stop_mode"], UNKNOWN), now["mode"]), stop_begins
     )
@@ -128,6 +133,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentPara
         trusted=trusted,
         openings=count,
         called=called,
+        press_unanswered=press_unanswered,
         mains_off=(now["power"] == Power.BATTERY) | (now["mains_code"] == 1),
         location=location,
         holds=(location != NO_CLASS) & ~suppressed,
@@ -188,9 +194,12 @@ def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
     return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
 
 
-def _called(state: State, seg: Segments, now: dict[str, NDArray[Any]], stop_begins: Bools) -> Bools:
-    """Tell whether the button was pressed in this stop: people do not hold it down for 10 s."""
-    pressed = (now["button"] == 1) | (now["button_code"] == 1)
+def _called(state: State, seg: Segments, pressed: Bools, stop_begins: Bools) -> Bools:
+    """Tell whether the button was pressed in this stop: people do not hold it down for 10 s.
+
+    A press that the doors have answered no longer counts, so a stuck button does not make an
+    entrapment of every closed door.
+    """
     pressed = np.where(seg.is_head, seg.join(state["called"], False), pressed)
     at = seg.last(pressed)
     return pressed[at] & (at >= seg.last(stop_begins))
@@ -226,6 +235,7 @@ def state_after(judged: Judgement) -> dict[str, NDArray[Any]]:
         "stop_mode": judged.stop_mode,
         "latched": judged.latched,
         "called": judged.called,
+        "press_unanswered": judged.press_unanswered,
         "opening_believed": judged.doors.believed,
         "openings": np.minimum(judged.openings, _MAX_OPENINGS).astype(np.uint8),
         **judged.held,

@@ -144,7 +144,7 @@ def converted(key: str, spec: Threshold, value: Any) -> float | int:
     if not spec.low <= value <= spec.high:
         raise ParamError(f"{key}: {value!r} is not between {spec.low:g} and {spec.high:g}")
     scaled = value * spec.scale
-    if spec.dtype == "f8":
+    if spec.dtype.startswith("f"):
         return float(scaled)
     if spec.scale == 1 and scaled != int(scaled):
         raise ParamError(f"{key}: {value!r} is not a whole number")

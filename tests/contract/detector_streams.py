@@ -1,0 +1,213 @@
+"""Random streams for the detector battery, and how to run them through a bank or an oracle.
+
+A stream is one list of frames per lift; a frame is a dictionary that holds only what is told.
+Times lie on a coarse grid, so frames meet windows exactly, and each other.
+"""
+
+import importlib
+from dataclasses import fields
+from random import Random
+
+import numpy as np
+
+from detectors.bank import BANK, Bank
+from detectors.parameters import thresholds
+from detectors.segments import NEVER_US
+from telemetry.batch import FrameBatch
+from telemetry.columns import CODE_BIT
+
+S = 1_000_000
+START_US = 1_790_000_000 * S
+STEPS_S = (0, 0, 0.5, 0.5, 1, 1, 2, 2, 5, 10, 15, 30, 60)
+
+VALUES = {
+    "car": (0, 0, 0, 1),
+    "speed_mps": (0.0, 0.0, 0.0, 0.04, -0.05, 1.5),
+    "zone": (0, 1),
+    "door": (2, 2, 2, 1, 3, 4, 4, 4, 0, 5, 6),
+    "passenger": (0, 1, 1, 3),
+    "mode": (1, 1, 1, 1, 1, 0, 2, 3, 4, 5, 6, 7),
+    "power": (0, 0, 0, 1),
+    "button": (0, 0, 0, 0, 1),
+    "codes": ((), (), (41,), (90,), (4,)),
+    "unit": (0, 0, 0, 0, 0, 0, 1, 2),
+}
+SHORT = {
+    "between_landings_window_s": 3,
+    "at_landing_window_s": 6,
+    "urgent_window_s": 1,
+    "presence_stuck_openings": 2,
+    "interruption_s": 2,
+    "class_hold_s": 2,
+}
+
+
+def random_stream(rng, n_frames, tells=None):
+    """One lift's frames: things mostly stay as they are, and are mostly told."""
+    keys = [k for k in VALUES if rng.random() < 0.85] if tells is None else tells
+    change, omit = rng.choice((0.05, 0.15, 0.4)), rng.choice((0, 0.1, 0.5))
+    now = {key: rng.choice(VALUES[key]) for key in keys}
+    if "unit" in now:
+        now["unit"] = 0
+    time_us, frames = START_US + rng.randrange(10) * S // 2, []
+    for _ in range(n_frames):
+        time_us += int(rng.choice(STEPS_S) * S)
+        for key in now:
+            rare = 0.2 if key in ("unit", "mode") else 1
+            if rng.random() < change * rare:
+                now[key] = rng.choice(VALUES[key])
+        told = {k: v for k, v in now.items() if k == "unit" or rng.random() >= omit}
+        frames.append({"time_us": time_us, **told})
+    return frames
+
+
+def random_fleet(seed, n_lifts, n_frames):
+    rng = Random(seed)
+    return [random_stream(rng, n_frames) for _ in range(n_lifts)]
+
+
+def codes_mask(codes):
+    return sum(1 << CODE_BIT[code] for code in codes)
+
+
+def batch_of(rows, frames):
+    """Build a batch from dense rows and frame dictionaries, in the order given."""
+    columns = {}
+    for name in {key for frame in frames for key in frame}:
+        unknown = float("nan") if name.endswith("_mps") else -1
+        values = [frame.get(name, unknown) for frame in frames]
+        if name == "codes":
+            values = [v if v == -1 else codes_mask(v) for v in values]
+        columns[name] = values
+    return FrameBatch.make(len(frames), row=list(rows), **columns)
+
+
+def interleaved(fleet):
+    """All frames as (lift, frame), by lift and step order."""
+    return [(lift, frame) for lift, frames in enumerate(fleet) for frame in frames]
+
+
+def by_time(fleet):
+    """All frames as (lift, frame), by time; equal times stay in step order."""
+    return sorted(interleaved(fleet), key=lambda pair: pair[1]["time_us"])
+
+
+def end_us(fleet):
+    return max((f["time_us"] for frames in fleet for f in frames), default=START_US) + 400 * S
+
+
+def found_in(outcome, name):
+    """The transitions of one detector as dictionaries."""
+    rows = []
+    for block in outcome.transitions:
+        if block.rule != name:
+            continue
+        for i, record in enumerate(block.records(np.arange(1 << 16))):
+            rows.append({"row": int(block["row"][i]), "record": record})
+    return rows
+
+
+def run_bank(fleet, batches, overrides=None, end=True, detectors=BANK, name=None):
+    """Step a fresh bank through batches; a batch is a list of (lift, frame) or {lift: now_us}."""
+    bank = Bank(len(fleet), overrides, detectors)
+    found = []
+    for batch in batches:
+        found += step_once(bank, batch, name)
+    if end:
+        found += step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)), name)
+    return canonical(found)
+
+
+def step_once(bank, batch, name):
+    if isinstance(batch, dict):
+        now_us = np.full(bank.n_rows, NEVER_US)
+        for lift, now in batch.items():
+            now_us[lift] = now
+        outcome = bank.step(FrameBatch.empty(), now_us, list(batch))
+    else:
+        frames = batch_of([lift for lift, _ in batch], [frame for _, frame in batch])
+        outcome = bank.step(frames)
+    assert outcome.failed == []
+    bank.adopt(outcome)
+    return found_in(outcome, name) if name else [
+        f for d in bank.detectors for f in found_in(outcome, d.name)
+    ]
+
+
+def canonical(found):
+    """Comparable form: sorted, with everything a transition says."""
+    rows = []
+    for f in found:
+        r = f["record"]
+        rows.append(
+            (
+                f["row"],
+                r.t_us,
+                r.onset_us,
+                int(r.kind),
+                int(r.kind_now),
+                int(r.change),
+                int(r.reason),
+                int(r.confidence),
+                r.last_seen_us,
+                tuple(r.criteria.items()),
+                tuple(r.values.items()),
+                tuple(r.thresholds.items()),
+            )
+        )
+    return sorted(rows, key=repr)
+
+
+def oracle_for(name, overrides=None):
+    module = importlib.import_module(f"tests.oracles.{name}")
+    known = {f.name for f in fields(module.Rules)}
+    given = {k: v for k, v in (overrides or {}).items() if k in known}
+    return module.Oracle(module.Rules(**given))
+
+
+def run_oracle(name, fleet, batches, overrides=None, end=True):
+    """The same through one oracle per lift."""
+    oracles = [oracle_for(name, (overrides or {}).get(lift)) for lift in range(len(fleet))]
+    for batch in batches:
+        if isinstance(batch, dict):
+            for lift, now in batch.items():
+                oracles[lift].tick(now)
+        else:
+            for lift, frame in batch:
+                oracles[lift].frame(frame)
+    if end:
+        for oracle in oracles:
+            oracle.tick(end_us(fleet))
+    return [{"row": lift, **f} for lift, oracle in enumerate(oracles) for f in oracle.found]
+
+
+def in_words_of(oracle_found, found):
+    """The bank's findings, reduced to what the oracle tells."""
+    said = []
+    for f in found:
+        r = f["record"]
+        everything = {
+            "row": f["row"],
+            **{k: getattr(r, k) for k in ("t_us", "onset_us", "last_seen_us")},
+            **{k: int(getattr(r, k)) for k in ("kind", "kind_now", "change", "reason")},
+            "confidence": int(r.confidence),
+            **r.criteria,
+            **{k: r.values.get(k) for k in ("presses",)},
+            "window_us": r.thresholds.get("window_us") if r.change == 1 else None,
+        }
+        said.append({k: everything[k] for k in oracle_found})
+    return said
+
+
+def random_splits(rng, pairs):
+    """Cut a list of frames into random batches, single frames and empty ones among them."""
+    batches, at = [], 0
+    while at < len(pairs):
+        size = rng.choice((0, 1, 1, 2, 3, 7, 20, 100))
+        batches.append(pairs[at : at + size])
+        at += size
+    return batches
+
+
+def override_keys(detector):
+    return set(thresholds(detector.params_type))
