@@ -1,22 +1,19 @@
 """Alarms as the API shows them: lists and acts over alerting's store.
 
-The store decides what an act does; here the filters of the list, and a person's note, which goes to
-the audit log beside the timeline's line.
+The store decides what an act does and writes the timeline; here are the filters of the list.
 """
 
-import json
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import asyncpg
 
 from alerting.errors import AlarmNotFoundError, AlreadyEndedError
 from alerting.message import document
-from alerting.store import AlarmStore, Verdict
+from alerting.store import AlarmStore
 from alerting.store.rows import alarm_of, elevator_of
 from service.http.parts import Act, ActRefusedError, AlarmFilter, Document
 from service.sql import statements
-from service.times import to_datetime
 from telemetry.findings import FindingKind
 
 KIND: Final = {kind.slug: int(kind) for kind in FindingKind}
@@ -49,24 +46,16 @@ class Cases:
     async def act(
         self, alarm_id: UUID, act: Act, who: str, note: str | None, now_us: int
     ) -> Document | None:
-        """Do it, audit it if it changed anything, and return the alarm as it is then."""
-        try:
-            verdict = await self._do(alarm_id, act, who, now_us)
-        except AlarmNotFoundError:
-            return None
-        except AlreadyEndedError as error:
-            raise ActRefusedError(f"the alarm is over: {error.state.value}") from error
-        if verdict.changed or note:
-            action = f"alarm_{act.name.lower()}"
-            data = json.dumps({"note": note, "changed": verdict.changed})
-            now = to_datetime(now_us)
-            await self._pool.execute(statements()["audit"], now, who, action, str(alarm_id), data)
-        return dict(verdict.document)
-
-    async def _do(self, alarm_id: UUID, act: Act, who: str, now_us: int) -> Verdict:
-        acts: dict[Act, Any] = {
+        """Do it, and return the alarm as it is then."""
+        acts = {
             Act.ACCEPT: self._store.accept,
             Act.RELEASE: self._store.release,
             Act.FALSE_ALARM: self._store.false_alarm,
         }
-        return await acts[act](alarm_id, who, now_us)
+        try:
+            verdict = await acts[act](alarm_id, who, now_us, note=note)
+        except AlarmNotFoundError:
+            return None
+        except AlreadyEndedError as error:
+            raise ActRefusedError(f"the alarm is over: {error.state.value}") from error
+        return dict(verdict.document)

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from service.commands import dead_letters, doctor, keys
+from service.commands import dead_letters, desk, doctor, keys
 from service.commands.failures import CommandError, explained
 
 UNINSTALLED: Final = "0+unknown"
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("desk")(desk.desk)
 app.command("doctor")(doctor.doctor)
 
 
@@ -142,14 +143,6 @@ def demo(context: typer.Context) -> None:
 def simulate(context: typer.Context) -> None:
     """Let a simulated fleet publish to the broker. --help for options."""
     from service import simulate as command
-
-    raise typer.Exit(command.main(context.args))
-
-
-@app.command(context_settings=PASS_ON, add_help_option=False)
-def desk(context: typer.Context) -> None:
-    """Run a small dispatch desk that receives, verifies and accepts alarms. --help for options."""
-    from service import desk as command
 
     raise typer.Exit(command.main(context.args))
 

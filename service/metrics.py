@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from enum import StrEnum
 from itertools import product
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from alerting.changes import Outcome
+from alerting.dispatcher import DispatchCounts
 from alerting.retry import AttemptResult, Step
 from ingest.source import FrameSource, SourceCounters
 from service.readiness import Cause
@@ -39,6 +40,12 @@ LATENCY_S: Final = (
 """Buckets of latencies [s]: fine around the promised 100 ms."""
 SIZES: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 """Buckets of batch sizes [frames]."""
+
+
+class Dispatching(Protocol):
+    """What is shown of a dispatcher."""
+
+    counts: DispatchCounts
 
 
 Labels = dict[str, Iterable[str]]
@@ -152,13 +159,6 @@ class Metrics:
             "alarm_decisions", "What was decided about alarms.", {"outcome": Outcome}
         )
         self.alarms_open = self._gauge("alarms_open", "Alarms not ended.", {"kind": kinds})
-        self.delivery_attempts = self._counter(
-            "delivery_attempts", "Attempts to deliver.", {"result": AttemptResult}
-        )
-        self.delivery_decisions = self._counter(
-            "delivery_decisions", "What followed attempts to deliver.", {"step": Step}
-        )
-        self.delivery_s = self._histogram("delivery_seconds", "One attempt to deliver.")
         self.deliveries_pending = self._gauge("deliveries_pending", "Messages not yet delivered.")
 
     def _service(self, version: str) -> None:
@@ -184,6 +184,10 @@ class Metrics:
     def bind_source(self, source: FrameSource) -> None:
         """Show a source's state and counters, read at each scrape."""
         self.registry.register(_SourceCollector(source))
+
+    def bind_dispatcher(self, dispatcher: Dispatching) -> None:
+        """Show what a dispatcher did, and its attempts under way, read at each scrape."""
+        self.registry.register(_DispatchCollector(dispatcher))
 
     def refresh_ready(self, causes: Iterable[Cause]) -> None:
         """Show readiness as ``/readyz`` tells it."""
@@ -219,6 +223,34 @@ def _at_zero(metric: Kind, labels: Labels | None) -> Kind:
         if values:
             metric.labels(*values)
     return metric
+
+
+class _DispatchCollector(Collector):
+    """Reads a dispatcher at scrape time; every label exists from the start."""
+
+    def __init__(self, dispatcher: Dispatching) -> None:
+        self._dispatcher = dispatcher
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing, as the source's collector."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Give attempts by result, what followed them, and the rest."""
+        counts = self._dispatcher.counts
+        name, text = "hoistway_delivery_attempts", "Attempts to deliver."
+        attempts = CounterMetricFamily(name, text, labels=["result"])
+        for result in AttemptResult:
+            attempts.add_metric([result], counts.attempts[result])
+        yield attempts
+        name, text = "hoistway_delivery_decisions", "What followed attempts to deliver."
+        steps = CounterMetricFamily(name, text, labels=["step"])
+        for step in Step:
+            steps.add_metric([step], counts.steps[step])
+        yield steps
+        for name in ("escalated", "handed_on", "accepted_by_reply", "store_failures"):
+            full = f"hoistway_dispatch_{name}"
+            yield CounterMetricFamily(full, "Of the dispatcher.", value=getattr(counts, name))
 
 
 class _SourceCollector(Collector):

@@ -9,7 +9,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from alerting.announce import AnnounceSettings
 from alerting.changes import LifecycleParams
+from alerting.dispatcher import DispatchSettings
 from alerting.retry import RetryParams
 from alerting.store import StoreSettings
 from detectors.parameters import Threshold, thresholds
@@ -77,6 +79,27 @@ def alarm_store(settings: Settings) -> StoreSettings:
         endpoints=settings.dispatch.urls,
         failover_us=us(settings.dispatch.failover_after_s),
         lifecycle=lifecycle(settings),
+    )
+
+
+def dispatcher(settings: Settings) -> DispatchSettings:
+    """Return how the dispatcher works."""
+    return DispatchSettings(
+        endpoints=settings.dispatch.urls,
+        retry=retry(settings),
+        in_flight=settings.dispatch.in_flight_per_endpoint,
+        poll_s=settings.dispatch.poll_interval_s,
+    )
+
+
+def announcer(settings: Settings) -> AnnounceSettings:
+    """Return when the service announces itself."""
+    return AnnounceSettings(
+        endpoints=settings.dispatch.urls,
+        instance=settings.announce.instance,
+        after_us=us(settings.announce.degraded_after_s),
+        alive_us=us(settings.announce.alive_interval_s),
+        retry=retry(settings),
     )
 
 

@@ -34,7 +34,7 @@ class DispatchSettings(Section):
     escalate_after_s: Seconds = 180
     """Without acceptance by a person for this long, level + 1 and all endpoints [s]. The three
     minutes of the rescue rules."""
-    poll_interval_s: Seconds = 1
+    poll_interval_s: Seconds = 0.5
     """How often the outbox is looked at without a notification [s]; NOTIFY is only the fast way."""
 
     @field_validator("urls")
@@ -78,6 +78,8 @@ class DispatchSettings(Section):
 class AnnounceSettings(Section):
     """Messages about the service itself."""
 
+    instance: Annotated[str, Field(min_length=1, max_length=200)] = "hoistway"
+    """Name under which this service announces itself; tells several services of one desk apart."""
     degraded_after_s: Seconds = 15
     """Unable to commit, or without a broker, for this long is announced as blindness [s]."""
     alive_interval_s: Seconds = 60

@@ -1,0 +1,48 @@
+"""``hoistway desk``: a dispatch endpoint on this terminal, for trying out."""
+
+from typing import Annotated
+
+import typer
+
+
+def desk(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    behaviour: Annotated[
+        str, typer.Option(help="ok, an HTTP status, hang, slow:<seconds>, redirect, cut.")
+    ] = "ok",
+    accept_as: Annotated[
+        str | None, typer.Option(help="Take every case under this name; default: by key press.")
+    ] = None,
+    accept_after: Annotated[
+        float | None, typer.Option(min=0, help="... so many seconds later, through the API.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key of role dispatcher; default HOISTWAY_API_KEY.")
+    ] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", min=0, help="End after so many seconds.")
+    ] = None,
+) -> None:
+    """Receive, verify, show and accept alarms; signing secrets are HOISTWAY_DISPATCH_SECRET."""
+    import asyncio
+
+    from service.commands.failures import SETTINGS, CommandError
+    from service.desk import DeskSettings
+    from service.desk_screen import run_desk
+    from service.settings import load
+
+    settings = load()
+    if not settings.dispatch.secrets():
+        raise CommandError("HOISTWAY_DISPATCH_SECRET is not set: give the service's", SETTINGS)
+    api_key = key or (settings.api.key.get_secret_value() if settings.api.key else None)
+    made = DeskSettings(
+        secrets=settings.dispatch.secrets(),
+        host=host,
+        port=port,
+        accept_as=accept_as,
+        accept_after_s=accept_after,
+        api_url=settings.api.url or f"http://127.0.0.1:{settings.http.port}",
+        api_key=api_key,
+    )
+    asyncio.run(run_desk(made, behaviour, for_s))
