@@ -1,13 +1,16 @@
-"""Where messages come from: a fleet through its channel, or a steady load that is cheap to make.
+"""Where messages come from: a fleet through its channel, known frames, or a cheap steady load.
 
-Both answer ``messages_until(t_us)``: what is due before that instant and was not returned yet.
+All answer ``messages_until(t_us)``: what is due before that instant and was not returned yet.
 """
 
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+import numpy as np
+
 from simulator.channel import Channel, ChannelSpec, FrameKey, Message
 from simulator.fleet import Fleet
+from simulator.frames import Frames, to_wire
 from telemetry.topics import frames_topic
 
 SECOND_US: Final = 1_000_000
@@ -147,3 +150,47 @@ def _innocent_cycle() -> list[bytes]:
     leave = [_REST % (6, 3, 1, 18, 12), _REST % (6, 4, 1, 18, 12), _REST % (6, 4, 0, 18, 0),
              _REST % (6, 1, 0, 18, 0)]  # fmt: skip
     return [stand] * 4 + board + ride + leave
+
+
+class TapeFeed:
+    """Frames of one lift that are known already, with their own clock.
+
+    Parameters
+    ----------
+    frames
+        In time order, lift 0.
+    code, labels, gateway
+        Registration code, floor labels, name of the gateway.
+    channel
+        The network; by default it changes nothing.
+    seed
+        Of the network.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        code: str,
+        labels: Sequence[str],
+        gateway: str,
+        channel: ChannelSpec | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.gateways: Sequence[str] = (gateway,)
+        self.frames = 0
+        self.start_us = int(frames["time_us"][0])
+        self.end_us = int(frames["time_us"][-1]) + 1
+        self._frames = frames
+        self._sent = 0
+        self._channel = Channel(
+            channel or ChannelSpec(), seed, (gateway,), np.zeros(1, "i8"),
+            lambda some: to_wire(some, [code], [labels]),
+        )  # fmt: skip
+
+    def messages_until(self, t_us: int) -> list[Message]:
+        """Return the messages due before ``t_us``."""
+        end = int(np.searchsorted(self._frames["time_us"], t_us))
+        part = self._frames.take(slice(self._sent, max(end, self._sent)))
+        self._sent = max(end, self._sent)
+        self.frames += len(part)
+        return self._channel.messages(part, t_us)
