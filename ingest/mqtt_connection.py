@@ -27,7 +27,7 @@ from ingest.mqtt_faults import (
     wrong_protocol,
 )
 from ingest.mqtt_packets import (
-    PINGREQ,
+    DISCONNECT_PACKET,
     PINGREQ_PACKET,
     PUBACK,
     ProtocolError,
@@ -59,6 +59,8 @@ TAKEN_OVER: Final = 142  # MQTT 5 DISCONNECT: session taken over
 RECEIVE_MAXIMUM: Final = 65_535
 PING_PARTS: Final = 3
 """Pings per keepalive: two may be lost."""
+GOODBYE_S: Final = 2.0
+"""Longest wait for the broker to hang up after DISCONNECT [s]."""
 MAX_PING_WAIT_S: Final = 1.5
 """Longest time between pings [s]: a broker that hangs must show within 5 s."""
 
@@ -112,7 +114,7 @@ class Connection:
         self._fault: SourceError | None = None
         self._reading = True
         self._is_registered = False
-        self._heard_s = self._asked_s = self._loop.time()
+        self._heard_s = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._client = self._make_client()
         self._paho: Any = self._client._client  # noqa: SLF001 (PRIVATE_NAMES)
@@ -229,17 +231,24 @@ class Connection:
 
     def send_pubacks(self, packet_ids: Sequence[int]) -> None:
         """Send the acknowledgements in one write."""
-        self._queue(PUBACK, pubacks(packet_ids))
+        self._queue(pubacks(packet_ids))
 
-    def _queue(self, command: int, packet: bytes) -> None:
+    def _queue(self, packets: bytes) -> None:
         if not self.lost.done():
-            self._paho._packet_queue(command, packet, 0, 1)  # noqa: SLF001 (PRIVATE_NAMES)
+            # The kind is for the library's own book-keeping, of which a PUBACK has none.
+            self._paho._packet_queue(PUBACK, packets, 0, 1)  # noqa: SLF001 (PRIVATE_NAMES)
 
     async def close(self) -> None:
-        """Say goodbye, acknowledgements before it, and close. The session stays."""
+        """Say goodbye, acknowledgements before it, and wait for the broker to hang up.
+
+        Closing first would not do: a socket closed with unread data in it is reset, and the reset
+        overtakes acknowledgements on their way. The session stays.
+        """
         if not self.lost.done() and self._socket is not None:
-            self._paho.disconnect()
-            await asyncio.wait({self.lost}, timeout=1.0)
+            self._deliver = _ignore
+            self._queue(DISCONNECT_PACKET)
+            self.set_reading(True)
+            await asyncio.wait({self.lost}, timeout=GOODBYE_S)
         self.abandon("closed")
 
     def abandon(self, reason: str) -> None:
@@ -335,7 +344,7 @@ class Connection:
             link.close()
             return
         self._socket = link
-        self._heard_s = self._asked_s = self._loop.time()
+        self._heard_s = self._loop.time()
         self._register()
 
     def _detach(self, link: BufferedSocket) -> None:
@@ -355,10 +364,11 @@ class Connection:
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _more: Any) -> None:
         self.taken_over = flags.is_disconnect_packet_from_server and reason.value == TAKEN_OVER
-        told = f"the broker disconnected: {reason}"
-        error = self._socket.error if self._socket is not None else None
-        by_broker = flags.is_disconnect_packet_from_server
-        self._set_lost(told if by_broker else error or str(reason))
+        if flags.is_disconnect_packet_from_server:
+            self._set_lost(f"the broker disconnected: {reason}")
+        else:
+            error = None if self._socket is None else self._socket.error
+            self._set_lost(error or str(reason))
 
     def _set_lost(self, reason: str) -> None:
         if self._timer is not None:
@@ -372,7 +382,6 @@ class Connection:
         """Ask the broker for a sign of life, also while its answers are not read."""
         if self.lost.done() or self._socket is None:
             return
-        now_s = self._loop.time()
         wait_s = min(self._settings.keepalive_s / PING_PARTS, MAX_PING_WAIT_S)
         self._timer = self._loop.call_later(wait_s, self._tick)
         if not self._reading and self._socket.is_gone():
@@ -380,8 +389,11 @@ class Connection:
         elif self.silent_s() > self._settings.keepalive_s and not self.has_data():
             self.abandon(f"the broker was silent for {self._settings.keepalive_s:g} s")
         else:
-            self._asked_s = now_s
-            self._queue(PINGREQ, PINGREQ_PACKET)
+            self._queue(PINGREQ_PACKET)
+
+
+def _ignore(_messages: list[Message]) -> None:
+    """Take messages that nobody will read: unacknowledged, they come again."""
 
 
 async def _cancelled(task: asyncio.Future[Any]) -> None:

@@ -14,8 +14,8 @@ from ingest.source import HEAD_BYTES, NO_TOKEN, Message, Oversize
 
 PUBLISH: Final = 0x30
 PUBACK: Final = 0x40
-PINGREQ: Final = 0xC0
 PINGREQ_PACKET: Final = b"\xc0\x00"
+DISCONNECT_PACKET: Final = b"\xe0\x00"
 
 TOPIC_CACHE_ENTRIES: Final = 65_536
 """Topics remembered as text; more than any fleet's gateways, then the cache starts anew."""

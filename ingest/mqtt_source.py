@@ -95,9 +95,9 @@ class MqttSource:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     # What the pipeline uses
 
@@ -325,7 +325,8 @@ class MqttSource:
                 self._short_lives = -1  # our doing, no sign of a second client
             except NotConnectedError:
                 pass  # the loss is looked at next
-            self._lose(connection, await connection.lost)
+            await asyncio.wait({connection.lost})  # cancelling this leaves the connection alone
+            self._lose(connection, connection.lost.result())
             connection = await self._reconnect()
 
     def _lose(self, connection: Connection, reason: str) -> None:

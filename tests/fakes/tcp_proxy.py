@@ -45,26 +45,30 @@ class TcpProxy:
         """End a stall."""
         self._flowing.set()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        self._writers.add(writer)
         if self.refusing:
             writer.transport.abort()
             return
-        with contextlib.suppress(OSError):
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             away_reader, away_writer = await asyncio.open_connection(*self._target)
-            self._writers |= {writer, away_writer}
-            try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(self._pump(reader, away_writer, self.sent))
-                    both.create_task(self._pump(away_reader, writer, None))
-            finally:
-                for each in (writer, away_writer):
-                    each.close()
-                    self._writers.discard(each)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers.add(away_writer)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, away_writer, self.sent))
+                both.create_task(self._pump(away_reader, writer, None))
+        finally:
+            for each in (writer, away_writer):
+                each.close()  # what was sent before still arrives
 
     async def _pump(
         self,
