@@ -1,4 +1,4 @@
-"""``hoistway serve``: builds the parts, runs them under one TaskGroup, and takes them down in order.
+"""``hoistway serve``: builds the parts, runs them in one TaskGroup, takes them down in order.
 
 The order of a start: HTTP (so that ``/readyz`` can say why not), the schema check, the writer's
 lease (standby until then), the dispatcher, recovery, the source, the pipeline. The order of an end:
@@ -25,12 +25,13 @@ from alerting.client import HttpClient
 from alerting.dispatcher import Dispatcher, DispatchSettings
 from alerting.signature import Signer
 from alerting.store import AlarmStore, Outbox
+from detectors.bank import BANK
 from ingest.fleet import Fleet
 from ingest.mqtt_source import MqttSource
 from ingest.store import registry
 from ingest.store.connect import ConnectOptions
 from migrations.run import head_revision
-from service.blindness import Blindness, measure_loop_lag, show_dispatch, show_source_state
+from service.blindness import Blindness, measure_loop_lag, show_backlog, show_source_state
 from service.cases import Cases
 from service.clock import SystemClock
 from service.core import LaneCore
@@ -149,9 +150,9 @@ class _Service:
                 return
             start.result()
             dispatcher = await self._dispatcher(stack, pool, alarms)
-            dispatching = tasks.create_task(dispatcher.run(), name="dispatcher")
+            dispatching = tasks.create_task(self._dispatch(dispatcher), name="dispatcher")
             showing = tasks.create_task(
-                show_dispatch(self.metrics, dispatcher, Outbox(alarms, pool)), name="show-dispatch"
+                show_backlog(self.metrics, Outbox(alarms, pool)), name="show-backlog"
             )
             await self._recover(alarms)
             await stack.enter_async_context(source)
@@ -161,13 +162,17 @@ class _Service:
             snapshots = self._snapshots()
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
             self.board.clear(Cause.STARTING)
-            log.info("serving", http_port=self.settings.http.port, lifts=self.fleet.n_lifts)
+            log.info(
+                "serving",
+                http_port=self.settings.http.port,
+                lifts=sum(lane.core.n_lifts for lane in self.lanes),
+            )
             await stop
             log.info("stopping", in_flight=pipeline.in_flight)
             self.board.set(Cause.STOPPING)
             snapshotting.cancel()
             pipeline.stop()
-            drained = await self._drain(running, source)
+            drained = await self._drain(running)
             if drained:
                 await snapshots.write()
             dispatcher.stop()
@@ -178,7 +183,7 @@ class _Service:
             for lane in self.lanes:
                 await lane.writer.close()
 
-    async def _drain(self, running: asyncio.Task[None], source: MqttSource) -> bool:
+    async def _drain(self, running: asyncio.Task[None]) -> bool:
         """Wait until what was taken is committed and acknowledged, or the time is up."""
         timeout_s = self.settings.ingest.drain_timeout_s
         done, _ = await asyncio.wait([running], timeout=timeout_s)
@@ -259,15 +264,12 @@ class _Service:
             blindness.causes,
             AnnounceSettings(
                 endpoints=settings.dispatch.urls,
-                instance=settings.dispatch.source,
                 after_us=us(settings.announce.degraded_after_s),
                 alive_us=us(settings.announce.alive_interval_s),
                 retry=narrow.retry(settings),
             ),
         )
-        return tasks.create_task(
-            blindness.announce(self.metrics, announcer), name="announcer"
-        )
+        return tasks.create_task(blindness.announce(self.metrics, announcer), name="announcer")
 
     async def _dispatcher(
         self, stack: AsyncExitStack, pool: asyncpg.Pool, alarms: AlarmStore
@@ -289,6 +291,13 @@ class _Service:
             ),
         )
 
+    async def _dispatch(self, dispatcher: Dispatcher) -> None:
+        if not self.settings.dispatch.urls:
+            log.error("alarms_not_dispatched", because="HOISTWAY_DISPATCH_URLS is not set")
+            return
+        self.metrics.bind_dispatcher(dispatcher)
+        await dispatcher.run()
+
     def _writer(self, lane: int) -> Writer:
         ingest = self.settings.ingest
         return Writer(
@@ -303,7 +312,12 @@ class _Service:
 
     def _lane(self, number: int, alarms: AlarmStore) -> Lane:
         params = narrow.assemble(self.settings)
-        defaults = narrow.parameters(self.settings)
+        built_in = narrow.parameters(Settings.model_construct())
+        defaults = {
+            key: value
+            for key, value in narrow.parameters(self.settings).items()
+            if value != built_in[key]
+        }
         return Lane(
             number,
             lambda: LaneCore(params, defaults),
@@ -346,11 +360,11 @@ class _Service:
             fleet=Registry(pool),
             alarms=Cases(pool, alarms),
             dead_letters=DeadLetterStore(pool),
-            parameters=narrow.all_parameter_ranges(),
+            parameters=narrow.parameter_ranges(*(d.params_type for d in BANK)),
             version=version("hoistway"),
         )
         config = uvicorn.Config(
             make_app(parts), host=http.host, port=http.port,
-            log_config=None, access_log=False, lifespan="off",
+            log_config=None, log_level="warning", access_log=False, lifespan="off",
         )  # fmt: skip
         return _Server(config)

@@ -4,13 +4,11 @@ Small loops for ``service.app``; each ends by cancellation only.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from alerting.announce import Announcer
 from alerting.announce import Cause as BlindCause
-from alerting.dispatcher import Dispatcher
 from alerting.errors import StoreUnavailableError
 from alerting.store import Outbox
 from ingest.source import FrameSource
@@ -46,7 +44,7 @@ class Blindness:
 
     async def announce(self, metrics: Metrics, announcer: Announcer) -> None:
         """Run the announcer, unless and as long as another process is the writer."""
-        while Cause.STANDBY in self._board.causes():
+        while Cause.STANDBY in self._board.causes():  # noqa: ASYNC110 - the board has no events
             await asyncio.sleep(0.5)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(announcer.run(), name="announcing")
@@ -75,16 +73,9 @@ async def show_source_state(board: Board, source: FrameSource) -> None:
         await asyncio.sleep(0.5)
 
 
-async def show_dispatch(metrics: Metrics, dispatcher: Dispatcher, outbox: Outbox) -> None:
-    """Carry the dispatcher's counts and the outbox's backlog into the metrics."""
-    shown: dict[str, Counter[Any]] = {"attempts": Counter(), "steps": Counter()}
+async def show_backlog(metrics: Metrics, outbox: Outbox) -> None:
+    """Carry the outbox's backlog into the metrics."""
     while True:
-        counts = dispatcher.counts
-        for result, count in (counts.attempts - shown["attempts"]).items():
-            metrics.delivery_attempts.labels(result=result).inc(count)
-        for step, count in (counts.steps - shown["steps"]).items():
-            metrics.delivery_decisions.labels(step=step).inc(count)
-        shown = {"attempts": Counter(counts.attempts), "steps": Counter(counts.steps)}
         try:
             backlog = await outbox.backlog()
         except StoreUnavailableError:

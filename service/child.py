@@ -85,9 +85,8 @@ class ServiceProcess:
             async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as session:
                 while True:
                     if self.process is not None and self.process.returncode is not None:
-                        raise ChildFailedError(
-                            f"the service ended with {self.process.returncode}:\n{self.last_words()}"
-                        )
+                        code, words = self.process.returncode, self.last_words()
+                        raise ChildFailedError(f"the service ended with {code}:\n{words}")
                     with contextlib.suppress(aiohttp.ClientError):
                         async with session.get(f"{self.http_url}/readyz") as answer:
                             cause = await answer.text()

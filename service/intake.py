@@ -25,7 +25,7 @@ from service.work import Work
 from telemetry.topics import frames_topic
 
 log = structlog.get_logger()
-FRAMES_PER_MESSAGE_BYTES: Final = 1 << 24
+MAX_READ_BYTES: Final = 1 << 24
 """Bytes taken from the source at once at most [B]: 16 payloads of the largest size."""
 
 
@@ -98,8 +98,7 @@ class Intake:
             await asyncio.sleep(0)
         batch = join(decoded)
         self._count(batch)
-        names = batch.gateway_of_frames()
-        wanted = self._fleet.wanted(batch.decoded.elevators, names)
+        wanted = self._fleet.wanted(batch.decoded, batch.gateways)
         await self._registrar.register(wanted, {said.gateway for said in batch.statuses})
         work = Work(
             messages=messages,
@@ -115,7 +114,7 @@ class Intake:
         return work
 
     async def _read(self, most: int) -> list[Message]:
-        return await self._source.read(most, FRAMES_PER_MESSAGE_BYTES)
+        return await self._source.read(most, MAX_READ_BYTES)
 
     def _count(self, batch: DecodedBatch) -> None:
         self._metrics.received.inc(batch.received)
@@ -129,9 +128,8 @@ class Intake:
         batch = work.batch
         if not len(batch):
             return
-        gateway_ids = np.array(
-            [self._fleet.gateway_id(name) if name else -1 for name in batch.gateways], "i4"
-        )
+        ids = {name: self._fleet.gateway_id(name) for name in set(batch.gateways)}
+        gateway_ids = np.array([ids[name] for name in batch.gateways], "i4")
         routed = self._fleet.route(batch.decoded, gateway_ids, batch.received_us)
         for refused in routed.rejects:
             reason = str(refused.reason)

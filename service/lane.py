@@ -5,7 +5,8 @@ to have happened; a batch whose outcome is unknown is asked for by its id before
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -108,7 +109,7 @@ class Lane:
             except ContentError as error:
                 await self._exclude(pending, error, excluded)
                 continue
-            return self._adopt(work, pending, changes)
+            return self._adopt(pending, changes)
 
     def _resolve(self, work: Work) -> Resolved | None:
         arrivals = work.parts.get(self.number)
@@ -119,7 +120,7 @@ class Lane:
         held_up = arrivals.frames.replace(
             received_us=np.maximum(arrivals.frames["received_us"], self._last_now_us)
         )
-        return self._fleet.resolve(_with_frames(arrivals, held_up))
+        return self._fleet.resolve(replace(arrivals, frames=held_up))
 
     async def _prepare(
         self, work: Work, resolved: Resolved | None, excluded: Mapping[int, str]
@@ -222,7 +223,7 @@ class Lane:
         if not elevator_ids:
             return {}
         ids = np.array(sorted(elevator_ids), "i8")
-        rows = self._fleet.rows(self.number, ids)
+        rows = self._fleet.rows(ids.tolist())
         order = self.core.order
         ordered = advanced.ordered if advanced else None
         now_us = advanced.now_us if advanced else self._last_now_us
@@ -247,26 +248,26 @@ class Lane:
             return Changes()
         doubt_all = False
         while True:
-            batch = pending.batch
-
-            async def write(conn: asyncpg.Connection) -> tuple[Changes, int]:
-                stamped = batch.at_epoch(self.writer.lease.epoch)
-                with self._metrics.commit_s.time():
-                    return await commit(conn, stamped, self._alarms, doubt_all=doubt_all)
-
+            write = partial(self._write, pending.batch, doubt_all=doubt_all)
             try:
                 changes, skipped = await self.writer.attempt(write)
             except KeyStoredAlready as error:
-                log.error("key_stored_already", lane=self.number, error=str(error))
+                log.exception("key_stored_already", lane=self.number, error=str(error))
                 doubt_all = True
-                continue
             except CommitUnknown:
-                if await self._was_committed(batch.row.id):
+                if await self._was_committed(pending.batch.row.id):
                     return Changes()
-                continue
-            pending.tally.stored -= skipped
-            pending.tally.duplicate += skipped
-            return changes
+            else:
+                pending.tally.stored -= skipped
+                pending.tally.duplicate += skipped
+                return changes
+
+    async def _write(
+        self, batch: LaneBatch, conn: asyncpg.Connection, *, doubt_all: bool
+    ) -> tuple[Changes, int]:
+        stamped = batch.at_epoch(self.writer.lease.epoch)
+        with self._metrics.commit_s.time():
+            return await commit(conn, stamped, self._alarms, doubt_all=doubt_all)
 
     async def _was_committed(self, batch_id: int) -> bool:
         return await self.writer.attempt(
@@ -287,14 +288,16 @@ class Lane:
             excluded[int(pending.kept[pending.settled.index[position]])] = reason
         log.warning("frames_unstorable", lane=self.number, frames=len(found))
 
-    def _adopt(self, work: Work, pending: "_Pending", changes: Changes) -> LaneResult:
+    def _adopt(self, pending: "_Pending", changes: Changes) -> LaneResult:
         """Make the committed batch the state."""
         self.core.adopt(pending.advanced, pending.settled)
         if pending.resolved is not None:
             self._fleet.adopt(pending.resolved)
             self._metrics.floors_refused.inc(pending.resolved.floors_dropped)
         for said in pending.batch.statuses:
-            self._fleet.heard_by_name(said.gateway, said.received_us)
+            gateway = self._fleet.gateway_id(said.gateway)
+            if gateway >= 0:
+                self._fleet.hear(gateway, said.received_us)
         self._last_now_us = pending.advanced.now_us
         self.frames_stored += pending.tally.stored
         if pending.batch.is_needed:
@@ -321,7 +324,7 @@ class Lane:
         if not self.held:
             return Changes()
         ids = np.array(sorted(self.held), "i8")
-        rows = self._fleet.rows(self.number, ids)
+        rows = self._fleet.rows(ids.tolist())
         now_us = self._last_now_us
         free = ~assemble.holding(self.core.order, rows, now_us, caught_up=caught_up)
         ready = [int(i) for i in ids[free]]
@@ -355,10 +358,6 @@ class _Pending:
     kept: NDArray[Any] | None
 
 
-def _with_frames(arrivals: Any, given: FrameBatch) -> Any:
-    return type(arrivals)(arrivals.lane, given, arrivals.floors, arrivals.index)
-
-
 def _floors(transitions: list[Transition]) -> dict[int, int]:
     """Return the floor key that each lift's newest transition saw."""
     found = {}
@@ -367,4 +366,3 @@ def _floors(transitions: list[Transition]) -> dict[int, int]:
         if floor is not None:
             found[t.elevator_id] = int(floor)
     return found
-

@@ -59,7 +59,8 @@ class Recovery:
         mine = [_clock_run(run) for run in runs if run.elevator_id % self._lanes == lane.number]
         done = Recovered(from_batch=await self._start(conn, lane))
         core = lane.core
-        core.absorb(FrameBatch.empty(), mine)
+        rows = self._fleet.rows([run.elevator_id for run in mine]).tolist()
+        core.absorb(FrameBatch.empty(), list(zip(rows, mine, strict=True)))
         async for stored in recovery.batches_after(conn, lane.number, done.from_batch, self._lanes):
             self._repeat(lane, stored, done)
         await self._learn_heads(conn, core)
@@ -92,15 +93,13 @@ class Recovery:
         for piece in sorted(snapshot.pieces):
             arrays = dict(snapshot.pieces[piece])
             ids = arrays.pop("elevator_ids")
-            rows = np.searchsorted(core.elevator_ids, ids)
-            if not np.array_equal(core.elevator_ids[rows], ids):
-                raise ValueError("the snapshot has lifts that the registry does not have")
-            core.restore_piece(rows, arrays)
+            core.restore_piece(self._fleet.rows(ids.tolist()).astype(np.intp), arrays)
+        core.mark_dirty()  # rows may have moved between pieces, so the next one is written whole
 
     def _repeat(self, lane: Lane, stored: StoredBatch, done: Recovered) -> None:
         """Take one committed batch through the core again."""
         core = lane.core
-        rows = self._fleet.rows(lane.number, stored.frames["elevator_id"])
+        rows = self._fleet.rows(stored.frames["elevator_id"].tolist())
         frames = stored.frames.replace(row=rows.astype("i4"))
         core.absorb(frames)
         advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)

@@ -33,7 +33,7 @@ class Registrar:
     async def register(self, wanted: Wanted, gateways: Iterable[str] = ()) -> None:
         """Register what is wanted and load it; returns when the rows are committed."""
         names = set(wanted.gateways)
-        names.update(name for name in gateways if self._fleet.gateway_id(name) is None)
+        names.update(name for name in gateways if self._fleet.gateway_id(name) < 0)
         if not names and not wanted.lifts:
             return
         names.update(gateway for _, gateway in wanted.lifts)

@@ -104,6 +104,6 @@ class Work:
             if reject.message in rejected:
                 rejected[reject.message].append((reject.index, str(reject.reason)))
         return {
-            position: SubmitResult(*counts[position], sorted(rejected[position]))
-            for position in self.submissions
+            position: SubmitResult(stored, duplicate, sorted(rejected[position]))
+            for position, (stored, duplicate) in counts.items()
         }

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from service.stack import Stack, open_stack
 
+STACK_SETTINGS = ("HOISTWAY_STACK", "HOISTWAY_STACK_DIR", "HOISTWAY_DEBIAN_MIRROR")
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile(
@@ -28,7 +29,7 @@ settings.load_profile("ci")
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Keep the developer's own HOISTWAY_ settings out of tests (addresses are used by the stack)."""
-    kept = {"HOISTWAY_DATABASE_URL", "HOISTWAY_MQTT_URL", "HOISTWAY_STACK_DIR"}
+    kept = {"HOISTWAY_DATABASE_URL", "HOISTWAY_MQTT_URL", *STACK_SETTINGS}
     removed = {k: v for k, v in os.environ.items() if k.startswith("HOISTWAY_") and k not in kept}
     for key in removed:
         del os.environ[key]
@@ -56,10 +57,17 @@ def template_database(stack: Stack) -> Iterator[str]:
     from migrations import run as migrations
 
     name = f"template_{uuid.uuid4().hex[:12]}"
-    asyncio.run(_execute(stack.database_url, f'CREATE DATABASE "{name}"'))
+    _execute(stack.database_url, f'CREATE DATABASE "{name}"')
     migrations.upgrade(database_at(stack.database_url, name))
+    # TimescaleDB's scheduler connects to every database with the extension, which forbids cloning.
+    _execute(
+        stack.database_url, f'ALTER DATABASE "{name}" IS_TEMPLATE true ALLOW_CONNECTIONS false'
+    )
+    gone = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    _execute(stack.database_url, gone)
     yield name
-    asyncio.run(_execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    _execute(stack.database_url, f'ALTER DATABASE "{name}" IS_TEMPLATE false')
+    _execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -67,9 +75,9 @@ def database_url(stack: Stack, template_database: str) -> Iterator[str]:
     """Return the URL of an empty, migrated database of this test."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     create = f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"'
-    asyncio.run(_execute(stack.database_url, create))
+    _execute(stack.database_url, create)
     yield database_at(stack.database_url, name)
-    asyncio.run(_execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+    _execute(stack.database_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -83,9 +91,13 @@ def database_at(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+def _execute(url: str, statement: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(run())
