@@ -132,13 +132,15 @@ class Line:
             self.late.append(item.place)
 
     def expire(self, now_us: int) -> None:
-        """Step what has waited long enough at ``now_us``, and whatever goes before it."""
-        latest_us = now_us - self._params.reorder_window_us
-        if self._oldest_us > latest_us:
-            return
-        queue = self._in_rank()
-        last = max(i for i, w in enumerate(queue) if w.arrival_us <= latest_us)
-        self._release(queue[: last + 1], queue[last + 1 :])
+        """Step what has waited long enough at ``now_us``, and whatever goes before it.
+
+        One deadline after another: several that passed since the last batch end as they would have
+        with a tick in between.
+        """
+        while self._oldest_us <= now_us - self._params.reorder_window_us:
+            queue = self._in_rank()
+            last = max(i for i, w in enumerate(queue) if w.arrival_us == self._oldest_us)
+            self._release(queue[: last + 1], queue[last + 1 :])
 
     def _in_rank(self) -> list[Item]:
         """Return the waiting frames: those of the head's stream by ``seq``, then of a new one."""
