@@ -190,7 +190,7 @@ def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str 
             between(by_building[3], *low["storey_mm"]),
         ),
         n_landings=floors,
-        rated_mps=between(own[2], *low["speed_mmps"]) // 250 * 0.25,
+        rated_mps=(between(own[2], *low["speed_mmps"]) // 250 * 0.25).astype("f8"),
         acceleration_mps2=_fixed(kind, "acceleration_mmps2"),
         jerk_mps3=_fixed(kind, "jerk_mmps3"),
         opening_us=between(own[3], *low["opening_ms"]) * 1000,

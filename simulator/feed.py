@@ -30,7 +30,9 @@ _RIDE: Final = (
 
 
 class Feed(Protocol):
-    """A source of messages."""
+    """A source of messages; ``frames`` counts what it made, without copies."""
+
+    frames: int
 
     @property
     def gateways(self) -> Sequence[str]:

@@ -124,14 +124,15 @@ def to_wire(
     labels
         Floor labels of each lift of the fleet.
     """
-    lifts = frames["lift"].tolist()
+    lifts: list[int] = frames["lift"].tolist()
     told: dict[str, NDArray[Any]] = {"time_us": frames["device_time_us"], "seq": frames["seq"]}
     for name in COLUMN_NAMES:
         if name in frames.columns and name != "floor":
             told[name] = _wire_column(name, frames.columns[name])
+    told_floors: list[int] = frames["floor"].tolist()
     floors = [
         None if floor == MISSING else labels[lift][floor]
-        for lift, floor in zip(lifts, frames["floor"].tolist(), strict=True)
+        for lift, floor in zip(lifts, told_floors, strict=True)
     ]
     return wire_frames([codes[lift] for lift in lifts], told, floors)
 

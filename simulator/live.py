@@ -41,8 +41,8 @@ class Progress:
         Sent.
     acknowledged
         Messages that the broker confirmed.
-    lag_us
-        How far event time is behind where it should be.
+    lag_us, worst_lag_us
+        How far event time is behind where it should be, and was at worst.
     """
 
     event_us: int
@@ -51,6 +51,7 @@ class Progress:
     messages: int
     acknowledged: int
     lag_us: int
+    worst_lag_us: int
 
     @property
     def frames_per_s(self) -> float:
@@ -92,7 +93,7 @@ async def run_live(
         Called about once a second.
     """
     began_us = told_us = clock.now_us()
-    event_us = start_us
+    event_us, worst_us = start_us, 0
     while True:
         should_us = _should(clock.now_us() - began_us, start_us, event_us, speed)
         event_us = min(should_us, end_us)
@@ -100,7 +101,8 @@ async def run_live(
         now_us = clock.now_us()
         late_us = min(_should(now_us - began_us, start_us, event_us, speed), end_us) - event_us
         lag_us = late_us if speed else 0
-        progress = _progress(publisher, event_us, now_us - began_us, lag_us)
+        worst_us = max(worst_us, lag_us)
+        progress = _progress(publisher, event_us, now_us - began_us, lag_us, worst_us)
         if event_us >= end_us:
             return progress
         if now_us - told_us >= PROGRESS_US:
@@ -114,8 +116,11 @@ def _should(elapsed_us: int, start_us: int, event_us: int, speed: float | None) 
     return event_us + FAST_STEP_US if speed is None else start_us + round(elapsed_us * speed)
 
 
-def _progress(publisher: Publisher, event_us: int, elapsed_us: int, lag_us: int) -> Progress:
+def _progress(
+    publisher: Publisher, event_us: int, elapsed_us: int, lag_us: int, worst_lag_us: int
+) -> Progress:
     report = publisher.report
     return Progress(
-        event_us, elapsed_us, report.frames, report.messages, report.acknowledged_messages, lag_us
-    )
+        event_us, elapsed_us, report.frames, report.messages, report.acknowledged_messages,
+        lag_us, worst_lag_us,
+    )  # fmt: skip

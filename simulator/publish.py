@@ -51,6 +51,10 @@ class PublishSettings:
         For TCP, TLS and CONNACK together.
     ca_file
         Certificate authority for ``mqtts``; ``None`` = those of the system.
+    cert_file, key_file
+        Client certificate for ``mqtts``; ``None`` = none, or the key stands in ``cert_file``.
+    username, password
+        Used if the URL names none.
     """
 
     url: str
@@ -60,6 +64,10 @@ class PublishSettings:
     keepalive_s: int = 30
     connect_timeout_s: float = 5.0
     ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    username: str | None = None
+    password: str | None = None
 
 
 @dataclass(slots=True)
@@ -126,7 +134,7 @@ class Publisher:
         self.report = Report()
         self._remember = remember_keys
         self._observer = observer or Observer()
-        address = _address(settings.url)
+        address = _address(settings)
         self._lines = [
             _Line(settings, address, f"{settings.client_id}-{i}", self.report, self._acknowledged)
             for i in range(max(settings.connections, 1))
@@ -238,7 +246,7 @@ class _Line:
         where = f"{address.host}:{address.port}"
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
-                tls = ssl.create_default_context(cafile=settings.ca_file) if address.tls else None
+                tls = _tls(settings) if address.tls else None
                 self._reader, self._writer = await asyncio.open_connection(
                     address.host, address.port, ssl=tls
                 )
@@ -391,10 +399,17 @@ class _Line:
         self._reader = self._writer = None
 
 
-def _address(url: str) -> _Address:
-    """Read a broker URL. Raises ``PublishError``."""
+def _tls(settings: PublishSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.ca_file)
+    if settings.cert_file is not None:
+        context.load_cert_chain(settings.cert_file, settings.key_file)
+    return context
+
+
+def _address(settings: PublishSettings) -> _Address:
+    """Read the broker's URL. Raises ``PublishError``."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(settings.url)
         port = parts.port
     except ValueError as error:
         raise PublishError(f"{URL_SETTING}: {error}") from error
@@ -405,6 +420,6 @@ def _address(url: str) -> _Address:
         parts.hostname,
         port or (8883 if tls else 1883),
         tls,
-        None if parts.username is None else unquote(parts.username),
-        None if parts.password is None else unquote(parts.password),
+        settings.username if parts.username is None else unquote(parts.username),
+        settings.password if parts.password is None else unquote(parts.password),
     )
