@@ -115,7 +115,7 @@ def accepted_by(body: bytes) -> str | None:
         return None
     try:
         reply = json.loads(body)
-    except ValueError:  # includes undecodable bytes: a reply may be anything
+    except (ValueError, RecursionError):  # also undecodable bytes: a reply may be anything
         return None
     name = reply.get("accepted_by") if isinstance(reply, dict) else None
     if not isinstance(name, str):

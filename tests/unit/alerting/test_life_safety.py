@@ -1,4 +1,4 @@
-"""Promise 9, by type: nothing groups, throttles, shelves, mutes or delays an entrapment or a press."""
+"""Promise 9, by type: nothing groups, throttles, mutes or delays an entrapment or a press."""
 
 import dataclasses
 
@@ -19,7 +19,17 @@ from telemetry.findings import FINDINGS, Confidence, FindingKind
 from tests.fakes.alerting_values import RAISED, T0, S, transition
 
 LIFE_SAFETY = [f.kind for f in FINDINGS.values() if f.life_safety]
-FORBIDDEN = ("group", "throttle", "shelv", "shelf", "mute", "silence", "suppress", "cooldown", "debounce")
+FORBIDDEN = (
+    "group",
+    "throttle",
+    "shelv",
+    "shelf",
+    "mute",
+    "silence",
+    "suppress",
+    "cooldown",
+    "debounce",
+)
 
 
 def test_entrapments_and_the_button_are_life_safety() -> None:

@@ -43,7 +43,7 @@ def test_identity_is_uuid5_of_code_kind_and_onset() -> None:
     book.fold([transition()])
     assert book.only().id == alarm_id(LIFT.code, BETWEEN, T0)
     assert book.only().id.version == 5
-    assert ALARM_NAMESPACE == UUID("6f0c2f5e-5f0e-5c53-9d0e-6a1b0a6f7c11")
+    assert UUID("6f0c2f5e-5f0e-5c53-9d0e-6a1b0a6f7c11") == ALARM_NAMESPACE
 
 
 def test_other_class_of_the_family_updates_the_open_alarm() -> None:

@@ -82,9 +82,7 @@ class Life(RuleBasedStateMachine):
         if (lift, "entrapment") in self.active:
             kind, onset_s = self.active.pop((lift, "entrapment"))
             reason = ClearReason.LATE_EVIDENCE if late else ClearReason.DOORS_OPENED
-            self.step(
-                CLEARED, self.now_s, onset_s=onset_s, kind=kind, lift=lift, reason=reason
-            )
+            self.step(CLEARED, self.now_s, onset_s=onset_s, kind=kind, lift=lift, reason=reason)
             keys = [(a.elevator_id, a.family) for a in self.book.alarms.values() if a.open]
             assert (lift, "entrapment") not in keys
 

@@ -66,7 +66,9 @@ def test_the_delay_counts_from_the_attempts_start() -> None:
 
 
 @given(attempt=st.integers(1, 10_000), start=st.integers(0, 2**60), took=st.integers(0, 5 * S_US))
-def test_next_attempt_is_never_in_the_past_nor_far_away(attempt: int, start: int, took: int) -> None:
+def test_next_attempt_is_never_in_the_past_nor_far_away(
+    attempt: int, start: int, took: int
+) -> None:
     decision = decide(AttemptResult.FAILED, attempt, start, start + took, None, "m")
     assert decision.next_us is not None
     assert start + took <= decision.next_us <= start + 33 * S_US

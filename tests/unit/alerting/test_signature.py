@@ -1,12 +1,13 @@
 """Standard Webhooks signatures, checked by the reference library."""
 
 import base64
+import json
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import Webhook
 
 from alerting.signature import BadSecretError, Signer, Verification, parse_secret
 
@@ -20,12 +21,9 @@ def now_s() -> int:
 
 @given(body=st.text(), message_id=st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True))
 def test_reference_library_verifies_what_we_sign(body: str, message_id: str) -> None:
-    raw = body.encode(errors="ignore")
+    raw = json.dumps({"text": body}).encode()
     headers = Signer.of([NEW]).headers(message_id, now_s(), raw)
-    try:
-        Webhook(NEW).verify(raw, headers)
-    except ValueError as error:  # the library parses the body as JSON after the check
-        assert not isinstance(error, WebhookVerificationError)
+    assert Webhook(NEW).verify(raw, headers) == {"text": body}
 
 
 def test_we_verify_what_the_reference_library_signs() -> None:
@@ -71,7 +69,9 @@ def test_other_secret_does_not_verify() -> None:
     assert Signer.of([OLD]).verify(headers, b"{}", 1_000) is Verification.NO_MATCH
 
 
-@pytest.mark.parametrize("secret", ["whsec_", "whsec_%%%", "whsec_c2hvcnQ=", "", "whsec_" + "A" * 100])
+@pytest.mark.parametrize(
+    "secret", ["whsec_", "whsec_%%%", "whsec_c2hvcnQ=", "", "whsec_" + "A" * 100]
+)
 def test_bad_secret_names_the_setting_and_never_shows_the_secret(secret: str) -> None:
     with pytest.raises(BadSecretError, match="HOISTWAY_DISPATCH_SECRET") as caught:
         parse_secret(secret)

@@ -1,0 +1,105 @@
+"""Alarms, outbox, dispatcher and desk on a real database, for the outbox tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from alerting.changes import Changes
+from alerting.client import HttpClient
+from alerting.dispatcher import Dispatcher, DispatchSettings
+from alerting.history import Context
+from alerting.retry import RetryParams
+from alerting.signature import Signer
+from alerting.store import AlarmStore, Outbox, StoreSettings, open_pool
+from service.clock import SystemClock
+from service.desk import Desk, DeskSettings
+from telemetry.transitions import Transition
+from tests.fakes.alerting_values import LIFTS
+
+SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+
+@dataclass
+class Rig:
+    """What a test works with. Times of findings are relative to ``T0``; the clock is real."""
+
+    pool: asyncpg.Pool
+    alarms: AlarmStore
+    outbox: Outbox
+    clock: SystemClock
+
+    async def apply(
+        self, *transitions: Transition, contexts: dict[int, Context] | None = None, now_us: int = 0
+    ) -> Changes:
+        """Apply transitions in a transaction, as the pipeline does."""
+        async with self.pool.acquire() as conn, conn.transaction():
+            return await self.alarms.apply(
+                conn, transitions, contexts or {}, now_us or self.clock.now_us()
+            )
+
+    async def rows(self, query: str, *args: Any) -> list[Any]:
+        """Fetch."""
+        return await self.pool.fetch(query, *args)
+
+    async def value(self, query: str, *args: Any) -> Any:
+        """Fetch one value."""
+        return await self.pool.fetchval(query, *args)
+
+
+@asynccontextmanager
+async def opened(database_url: str, *endpoints: str, **settings: Any) -> AsyncIterator[Rig]:
+    """Open the store on a fresh database with two lifts in it."""
+    pool = await open_pool(database_url)
+    try:
+        for lift in LIFTS.values():
+            await pool.execute(
+                "insert into elevators (id, code, sticker, building, address, confirmed)"
+                " values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+                *(lift.id, lift.code, lift.sticker, lift.building, lift.address, lift.confirmed),
+            )
+        alarms = AlarmStore(StoreSettings(endpoints=endpoints, **settings), pool)
+        yield Rig(pool, alarms, Outbox(alarms, pool), SystemClock())
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def dispatching(
+    rig: Rig, delays_s: tuple[float, ...] = (0, 0.05, 0.1), **retry: Any
+) -> AsyncIterator[Dispatcher]:
+    """Run a dispatcher with short delays; on leaving it is stopped in order."""
+    async with HttpClient() as client:
+        params = RetryParams(delays_s=delays_s, jitter=0.1, **retry)
+        endpoints = rig.alarms.settings.endpoints
+        dispatcher = Dispatcher(
+            rig.outbox,
+            rig.alarms,
+            client,
+            Signer.of([SECRET]),
+            rig.clock,
+            DispatchSettings(endpoints=endpoints, retry=params, poll_s=0.1, drain_s=2),
+        )
+        task = asyncio.create_task(dispatcher.run())
+        try:
+            yield dispatcher
+        finally:
+            dispatcher.stop()
+            await task
+
+
+def desk(**settings: Any) -> Desk:
+    """Return a desk with the tests' secret."""
+    return Desk(DeskSettings(secrets=(SECRET,), **settings))
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 20) -> Any:
+    """Wait until ``await condition()`` is true, and return it."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if found := await condition():
+                return found
+            await asyncio.sleep(0.02)
