@@ -237,21 +237,35 @@ class Channel:
         )  # fmt: skip
         messages: list[Message] = []
         ends = [*cuts[1:].tolist(), len(frames)]
-        for low, high, g in zip(cuts.tolist(), ends, gateway[cuts].tolist(), strict=True):
+        senders = gateway[cuts]
+        breaks = self._breaks(senders)
+        for m, (low, high, g) in enumerate(zip(cuts.tolist(), ends, senders.tolist(), strict=True)):
             alone = high == low + 1
             payload = self._encode(wire[low] if alone else wire[low:high])
             message = Message(self._topics[g], payload, int(slot_us[low]), tuple(keys[low:high]))
             messages.append(message)
-            self._sent[g] += 1
-            if self._spec.broken_ppm:
-                messages += self._broken(message, g)
+            if m in breaks:
+                messages.append(message._replace(payload=_broken(payload, *breaks[m]), keys=()))
         return messages
 
-    def _broken(self, message: Message, gateway: int) -> list[Message]:
-        drawn = words(self._seed, Stream.CHANNEL_MESSAGE, gateway, int(self._sent[gateway]))
-        if not chance(drawn[0], self._spec.broken_ppm):
-            return []
-        kept = int(between(drawn[1], 1, len(message.payload) - 1).item())
-        # 0xc1 never occurs in MessagePack and begins no JSON; a cut payload never parses either
-        payload = message.payload[:kept] if drawn[2].item() % 2 else b"\xc1" + message.payload
-        return [message._replace(payload=payload, keys=())]
+    def _breaks(self, senders: NDArray[Any]) -> dict[int, tuple[int, int]]:
+        """Return which of these messages get a broken copy, with two words to break it by."""
+        if not self._spec.broken_ppm:
+            return {}
+        order = np.argsort(senders, kind="stable")
+        sorted_ = senders[order]
+        begins = np.flatnonzero(np.r_[True, sorted_[1:] != sorted_[:-1]])
+        counts = np.diff(np.r_[begins, len(sorted_)])
+        number = np.empty(len(senders), "i8")
+        within = np.arange(len(sorted_)) - np.repeat(begins, counts)
+        number[order] = self._sent[sorted_] + within
+        self._sent[sorted_[begins]] += counts
+        drawn = words(self._seed, Stream.CHANNEL_MESSAGE, senders, number)
+        hit = np.flatnonzero(chance(drawn[0], self._spec.broken_ppm))
+        return {int(m): (int(drawn[1][m]), int(drawn[2][m])) for m in hit}
+
+
+def _broken(payload: bytes, where: int, how: int) -> bytes:
+    """Return bytes that never parse: 0xc1 is no MessagePack and begins no JSON; nor does a cut."""
+    kept = 1 + where % (len(payload) - 1)
+    return payload[:kept] if how % 2 else b"\xc1" + payload

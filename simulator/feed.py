@@ -10,7 +10,8 @@ import numpy as np
 
 from simulator.channel import Channel, ChannelSpec, FrameKey, Message
 from simulator.fleet import Fleet
-from simulator.frames import Frames, to_wire
+from simulator.frames import Frames
+from simulator.wire import to_wire
 from telemetry.topics import frames_topic
 
 SECOND_US: Final = 1_000_000

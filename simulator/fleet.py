@@ -23,9 +23,10 @@ from simulator.buildings import (
 )
 from simulator.escalators import EscalatorPlan, Escalators
 from simulator.faults import Fault
-from simulator.frames import Digest, Frames, to_wire
+from simulator.frames import Digest, Frames
 from simulator.sensors import Cadence, Sensors
 from simulator.truth import TruthEvent
+from simulator.wire import to_wire
 from simulator.world import World
 from telemetry.columns import Unit
 from telemetry.wire import WireFrame

@@ -6,16 +6,14 @@ unit of ``telemetry.columns`` (mm/s, mm, thousandths of a percent). ``MISSING`` 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from telemetry.columns import COLUMN, COLUMN_NAMES
-from telemetry.wire import WireFrame
-from telemetry.wire.encode import wire_frames
+from telemetry.columns import COLUMN_NAMES
 
 MISSING: Final = -(2**31)
 """Not told by this terminal."""
@@ -24,7 +22,6 @@ KEYS: Final = ("lift", "time_us", "device_time_us", "seq")
 """Index of the lift in its fleet; true time; time by the terminal's clock; sequence number."""
 
 NAMES: Final = (*KEYS, *COLUMN_NAMES)
-_THOUSANDTHS: Final = frozenset(n for n in COLUMN_NAMES if COLUMN[n].kind == "real")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,37 +105,3 @@ class Digest:
     def hexdigest(self) -> str:
         """Return the digest so far."""
         return self._sha.hexdigest()
-
-
-def to_wire(
-    frames: Frames, codes: Sequence[str], labels: Sequence[Sequence[str]]
-) -> list[WireFrame]:
-    """Turn frames into wire objects.
-
-    Parameters
-    ----------
-    frames
-        Frames of any lifts.
-    codes
-        Registration code of each lift of the fleet.
-    labels
-        Floor labels of each lift of the fleet.
-    """
-    lifts: list[int] = frames["lift"].tolist()
-    told: dict[str, NDArray[Any]] = {"time_us": frames["device_time_us"], "seq": frames["seq"]}
-    for name in COLUMN_NAMES:
-        if name in frames.columns and name != "floor":
-            told[name] = _wire_column(name, frames.columns[name])
-    told_floors: list[int] = frames["floor"].tolist()
-    floors = [
-        None if floor == MISSING else labels[lift][floor]
-        for lift, floor in zip(lifts, told_floors, strict=True)
-    ]
-    return wire_frames([codes[lift] for lift in lifts], told, floors)
-
-
-def _wire_column(name: str, values: NDArray[np.int64]) -> NDArray[Any]:
-    missing = values == MISSING
-    if name in _THOUSANDTHS:
-        return np.where(missing, np.nan, values / 1000.0)
-    return np.where(missing, COLUMN[name].unknown, values)

@@ -77,7 +77,10 @@ def plan(
     full = d >= v * v / a + v * a / j
     middle = ~full & (d >= 2 * a * a * a / (j * j))
     peak_mps = np.where(full, v, a * (np.sqrt(ramp_s * ramp_s + 4 * d / a) - ramp_s) / 2)
-    jerk_s = np.where(full | middle, ramp_s, _cube_root(32 * d / j, 4 * ramp_s) / 4)
+    jerk_s = np.array(ramp_s)
+    short = ~(full | middle)
+    if short.any():
+        jerk_s[short] = _cube_root((32 * d / j)[short], 4 * ramp_s[short]) / 4
     steady_s = np.where(full | middle, np.maximum(peak_mps / a - ramp_s, 0.0), 0.0)
     cruise_s = np.where(full, (d - (v * v / a + v * a / j)) / v, 0.0)
     return Trips(d, j, jerk_s, steady_s, cruise_s)
