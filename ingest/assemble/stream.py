@@ -190,12 +190,12 @@ class Line:
         if not self._waiting:
             self._step(item)
             return
-        if item.seq == self.head.seq + 1:
-            self.head = self.head._replace(gaps=0)
         before: list[Item] = []
         rest: list[Item] = []
         for frame in self._in_rank():
             (before if self._goes_before(frame, item) else rest).append(frame)
+        if not before and item.seq == self.head.seq + 1:  # it fills the gap the others wait for
+            self.head = self.head._replace(gaps=0)
         self._release([*before, item], rest)
 
     def _goes_before(self, frame: Item, item: Item) -> bool:
@@ -240,7 +240,8 @@ class Line:
         if item.time_us >= head.step_us:
             self._set_back = None
             return item.time_us
-        if set_back is None or item.time_us < set_back.low_us:
+        again_us = head.time_us - self._params.reorder_window_us  # less is jitter of the clock
+        if set_back is None or item.time_us < max(set_back.low_us, again_us):
             self.set_backs += 1
             self._set_back = SetBack(item.time_us, head.step_us)
             return head.step_us

@@ -136,7 +136,8 @@ class SlowLift:
             self.behind = None
             return frame.time_us
         at = self.stepped[-1][1]
-        if self.behind is None or frame.time_us < self.behind[0]:
+        fell = frame.time_us < self.history[-1].time_us - WINDOW_US
+        if self.behind is None or fell or frame.time_us < self.behind[0]:
             self.behind = (frame.time_us, at)
             return at
         low, high = self.behind
