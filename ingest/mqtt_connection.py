@@ -3,22 +3,17 @@
 aiomqtt and the paho client in it do CONNECT, SUBSCRIBE, PUBLISH and their answers. This module owns
 the socket: it reads, takes messages out before paho sees them, sends PUBACKs only when told,
 stops reading without losing the connection, and keeps the ping clock itself. The library's private
-names that this needs are listed in ``PRIVATE_NAMES`` and checked before the first use.
+names that this needs are listed in ``mqtt_library`` and checked before the first use.
 
 Everything runs on the event loop's thread, except opening the socket.
 """
 
 import asyncio
-import importlib.metadata
-import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import aiomqtt
-from paho.mqtt import client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from ingest.mqtt_faults import (
     REFUSED_PROTOCOL,
@@ -26,11 +21,11 @@ from ingest.mqtt_faults import (
     tls_fault,
     wrong_protocol,
 )
+from ingest.mqtt_library import make_client
 from ingest.mqtt_packets import (
     DISCONNECT_PACKET,
     PINGREQ_PACKET,
     PUBACK,
-    ProtocolError,
     PublishSplitter,
     pubacks,
 )
@@ -39,7 +34,6 @@ from ingest.mqtt_socket import PIECE_BYTES, BufferedSocket, open_socket
 from ingest.source import (
     BrokerUnreachableError,
     CertificateError,
-    ClientLibraryError,
     Clock,
     Message,
     NotConnectedError,
@@ -50,13 +44,8 @@ from telemetry.topics import FRAMES_FILTER, STATUS_FILTER
 
 T = TypeVar("T")
 
-VERSIONS: Final = {"aiomqtt": ("2.5",), "paho-mqtt": ("2.1", "2.2")}
-"""Releases whose private names were looked at; pyproject.toml pins the same."""
-PRIVATE_NAMES: Final = ("_create_socket", "_packet_queue", "_sock_close", "_packet_read")
-
 CONNACK: Final = 0x20
 TAKEN_OVER: Final = 142  # MQTT 5 DISCONNECT: session taken over
-RECEIVE_MAXIMUM: Final = 65_535
 PING_PARTS: Final = 3
 """Pings per keepalive: two may be lost."""
 GOODBYE_S: Final = 2.0
@@ -65,28 +54,12 @@ MAX_PING_WAIT_S: Final = 1.5
 """Longest time between pings [s]: a broker that hangs must show within 5 s."""
 
 
-def check_library() -> None:
-    """Raise ``ClientLibraryError`` if the client library is not the one this was written for."""
-    for package, known in VERSIONS.items():
-        version = importlib.metadata.version(package)
-        if not version.startswith(tuple(f"{release}." for release in known)):
-            raise ClientLibraryError(
-                f"{package} {version} is installed, the MQTT source needs {' or '.join(known)};"
-                " install the versions of requirements.lock"
-            )
-    missing = [name for name in PRIVATE_NAMES if not hasattr(paho.Client, name)]
-    if missing:
-        raise ClientLibraryError(
-            f"paho-mqtt has no {', '.join(missing)} any more; install the versions of"
-            " requirements.lock"
-        )
-
-
 class Connection:
     """A connection in the making, alive or lost.
 
-    ``lost`` is done, with the reason in words, as soon as the connection is no more. ``clean`` asks
-    for no session: an old one of the same client id is deleted.
+    ``lost`` is done, with the reason in words, as soon as the connection is no more; ``hung_up``
+    tells whether the broker closed it without a word. ``clean`` asks for no session: an old one of
+    the same client id is deleted.
     """
 
     def __init__(
@@ -107,42 +80,17 @@ class Connection:
             first_receipt, mqtt5=self._mqtt5, max_payload_bytes=settings.max_payload_bytes
         )
         self.lost: asyncio.Future[str] = self._loop.create_future()
-        self.session_present = False
-        self.taken_over = False
-        self._closed = False
+        self.session_present = self.taken_over = self.hung_up = False
+        self._closed = self._greeted = False
         self._socket: BufferedSocket | None = None
         self._fault: SourceError | None = None
         self._reading = True
         self._is_registered = False
         self._heard_s = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._client = self._make_client()
+        self._client = make_client(settings, where, clean=clean)
         self._paho: Any = self._client._client  # noqa: SLF001 (PRIVATE_NAMES)
         self._hook()
-
-    def _make_client(self) -> aiomqtt.Client:
-        settings, properties = self._settings, None
-        # Its sentences come without context; every loss is reported with its reason by us.
-        quiet = logging.getLogger(f"{__name__}.paho")
-        quiet.setLevel(logging.CRITICAL)
-        if self._mqtt5:
-            properties = Properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = 0 if self._clean else settings.session_expiry_s
-            properties.ReceiveMaximum = settings.window_messages or RECEIVE_MAXIMUM
-        return aiomqtt.Client(
-            self._where.host,
-            self._where.port,
-            username=self._where.username,
-            password=self._where.password,
-            logger=quiet,
-            identifier=settings.client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if self._mqtt5 else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if self._mqtt5 else self._clean,
-            clean_start=self._clean if self._mqtt5 else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            keepalive=max(1, math.ceil(settings.keepalive_s)),
-            timeout=settings.answer_timeout_s,
-            properties=properties,
-        )
 
     def _hook(self) -> None:
         client = self._paho
@@ -246,6 +194,8 @@ class Connection:
         """
         if not self.lost.done() and self._socket is not None:
             self._deliver = _ignore
+            if self._timer is not None:
+                self._timer.cancel()
             self._queue(DISCONNECT_PACKET)
             self.set_reading(True)
             await asyncio.wait({self.lost}, timeout=GOODBYE_S)
@@ -297,8 +247,8 @@ class Connection:
                 self._broken(link, error)
                 return
             if not piece:
-                link.error = link.error or "the broker closed the connection"
-                self._end(link)
+                self.hung_up = True
+                self._end(link, "the broker closed the connection")
                 return
             self._take(link, piece)
             left -= len(piece)
@@ -309,33 +259,35 @@ class Connection:
 
     def _take(self, link: BufferedSocket, piece: bytes) -> None:
         self._heard_s = self._loop.time()
-        try:
-            messages, others = self._splitter.feed(piece, self._clock.now_us())
-        except ProtocolError as error:
-            link.error = f"protocol error: {error}"
-            self._end(link)
+        if not self._greeted and piece[0] != CONNACK:
+            self._end(link, "what answers there is no MQTT broker")
             return
+        self._greeted = True
+        messages, others = self._splitter.feed(piece, self._clock.now_us())
         if others:
-            if others[0] == CONNACK and len(others) >= 4 and others[3] in REFUSED_PROTOCOL:
+            if others[0] == CONNACK and others[3:4] == bytes([REFUSED_PROTOCOL[0]]):
                 self._fault = wrong_protocol(self._settings, self._where)  # the library is silent
             link.inbox += others
             while link.inbox and not self.lost.done():
                 self._paho.loop_read()
         if messages:
             self._deliver(messages)
+        if self._splitter.fault is not None:
+            self._end(link, f"protocol error: {self._splitter.fault}")
 
     def _broken(self, link: BufferedSocket, error: OSError) -> None:
-        link.error = link.error or error.strerror or str(error)
+        self.hung_up = isinstance(error, ConnectionResetError)
         fault = tls_fault(error, self._where.shown) if self._where.tls else None
         if isinstance(fault, CertificateError) and self._fault is None:
             self._fault = fault
-        self._end(link)
+        self._end(link, error.strerror or str(error))
 
-    def _end(self, link: BufferedSocket) -> None:
+    def _end(self, link: BufferedSocket, why: str) -> None:
         """Let the client library see the end of the stream: it closes and reports."""
+        link.error = link.error or why
         link.ended = True
         self._paho.loop_read()
-        self._set_lost(link.error or "cut")
+        self._set_lost(link.error)
 
     # The library's calls
 
@@ -368,7 +320,7 @@ class Connection:
             self._set_lost(f"the broker disconnected: {reason}")
         else:
             error = None if self._socket is None else self._socket.error
-            self._set_lost(error or str(reason))
+            self._set_lost(error or f"protocol error: {reason}")
 
     def _set_lost(self, reason: str) -> None:
         if self._timer is not None:

@@ -104,7 +104,7 @@ def tls_fault(error: OSError, shown: str) -> SourceError:
             )
         return CertificateError(f"TLS with {shown}: {what}")
     reason = (getattr(error, "reason", None) or "").upper()
-    if "CERTIFICATE" in reason and "ALERT" in reason:
+    if "ALERT" in reason and ("CERTIFICATE" in reason or "UNKNOWN_CA" in reason):
         return CertificateError(
             f"TLS with {shown}: the broker refuses our certificate"
             f" ({_words(error)}); check {CERT_FILE}"

@@ -2,8 +2,8 @@
 
 The client library spends some 30 µs on a packet, this about 1 µs; it still gets every other packet.
 Pure: bytes in, messages out. Invariants: every byte is used once; a message larger than the
-limit never lies in memory as a whole; what breaks the protocol raises ``ProtocolError``, after
-which the stream is useless.
+limit never lies in memory as a whole; what breaks the protocol is kept as ``fault``, after which
+the stream is useless, but what came before it is given out.
 """
 
 import hashlib
@@ -46,14 +46,24 @@ class PublishSplitter:
         self._rest = b""
         self._topics: dict[bytes, str] = {}
         self._skipping: _Skipping | None = None
+        self.fault: ProtocolError | None = None
 
     def feed(self, piece: bytes, received_us: int) -> tuple[list[Message], bytes]:
         """Return the messages that ``piece`` completes, and the bytes of all other packets."""
         messages: list[Message] = []
+        others: list[bytes] = []
+        try:
+            self._split(piece, received_us, messages, others)
+        except ProtocolError as error:
+            self.fault = error
+        return messages, b"".join(others)
+
+    def _split(
+        self, piece: bytes, received_us: int, messages: list[Message], others: list[bytes]
+    ) -> None:
         if self._skipping is not None:
             piece = self._skip(piece, messages)
         data = self._rest + piece if self._rest else piece
-        others: list[bytes] = []
         position, end = 0, len(data)
         while end - position >= 2:
             length, body = data[position + 1], position + 2
@@ -72,7 +82,6 @@ class PublishSplitter:
                 others.append(data[position:stop])
             position = stop
         self._rest = data[position:]
-        return messages, b"".join(others)
 
     def _publish(self, data: bytes, command: int, body: int, stop: int, now_us: int) -> Message:
         topic, token, start = self._header(data, command, body, stop)

@@ -17,7 +17,8 @@ from typing import Final, Self
 import structlog
 
 from ingest.mqtt_buffer import UnreadBuffer
-from ingest.mqtt_connection import Connection, check_library
+from ingest.mqtt_connection import Connection
+from ingest.mqtt_library import check_library
 from ingest.mqtt_settings import CLIENT_ID, MqttSettings, address
 from ingest.mqtt_window import AckLedger, WindowWatch
 from ingest.source import (
@@ -322,7 +323,6 @@ class MqttSource:
                 if not self._ready.is_set():
                     raise
                 connection.abandon(str(error))
-                self._short_lives = -1  # our doing, no sign of a second client
             except NotConnectedError:
                 pass  # the loss is looked at next
             await asyncio.wait({connection.lost})  # cancelling this leaves the connection alone
@@ -339,7 +339,7 @@ class MqttSource:
         if self._is_stable():
             self._short_lives = self._attempts = 0
             self._taken_over = False
-        self._short_lives += 1
+        self._short_lives = self._short_lives + 1 if connection.hung_up else 0
         if connection.taken_over or self._short_lives >= TAKE_OVER_LOSSES:
             self._suspect_take_over()
         log.warning("mqtt_connection_lost", broker=self._where.shown, reason=reason)
