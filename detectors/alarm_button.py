@@ -99,12 +99,12 @@ class _Heard(NamedTuple):
 
 def _hear(state: State, batch: LiftFrames, now_us: Ints, params: AlarmButtonParams) -> _Heard:
     seg, frames = batch.segments, batch.frames
-    told = {name: tells(frames, name) for name in ("button", "door", "zone", *_SHOWN)}
-    now = {name: held(seg, state[name], frames[name], told[name]) for name in told}
+    told = {name: tells(batch, name) for name in ("button", "door", "zone", *_SHOWN)}
+    now = {name: held(batch, state[name], frames[name], told[name]) for name in told}
     let_go = told["button"] & (frames["button"] == 0)
-    now["button_code"] = held_code(seg, state["button_code"], frames, BUTTON_CODE, let_go)
-    any_told = told["button"] | told["door"] | told["zone"] | tells(frames, "codes")
-    told_strip = seg.join(np.zeros(len(state["time_us"]), np.bool_), any_told)
+    now["button_code"] = held_code(batch, state["button_code"], BUTTON_CODE, let_go)
+    any_told = told["button"] | told["door"] | told["zone"] | tells(batch, "codes")
+    told_strip = seg.at_frames(any_told)
     line = Timeline.of(seg, state["time_us"], frames["time_us"], now_us, told_strip)
     doors = openings(
         line,

@@ -29,6 +29,7 @@ from detectors.parameters import (
     with_overrides,
 )
 from detectors.segments import NEVER_US, Segments
+from detectors.signals import from_lift
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
 
@@ -82,7 +83,8 @@ class _Touched:
     now_us: Ints
 
     def lift_frames(self) -> LiftFrames:
-        return LiftFrames(self.frames, Segments.of(self.frames["row"], len(self.rows)))
+        segments = Segments.of(self.frames["row"], len(self.rows))
+        return LiftFrames(self.frames, segments, from_lift(self.frames))
 
     def part(self, low: int, high: int) -> "_Touched":
         inside = (self.frames["row"] >= low) & (self.frames["row"] < high)

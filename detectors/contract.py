@@ -59,10 +59,13 @@ class LiftFrames:
         ``n`` frames sorted by (compact row, stepping order); column ``row`` holds 0 ... m - 1.
     segments
         Where the frames of each row begin and end.
+    of_lift
+        Frames that are a lift's and not an escalator's or walk's, shape (n,).
     """
 
     frames: FrameBatch
     segments: Segments
+    of_lift: NDArray[np.bool_]
 
 
 class Detector(Protocol):

@@ -150,19 +150,19 @@ def _among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
 def _held_columns(state: State, batch: LiftFrames) -> dict[str, NDArray[Any]]:
     """Hold every column along the strip; ``told`` marks frames that told any input."""
     seg, frames = batch.segments, batch.frames
-    told = {name: tells(frames, name) for name in (*_INPUTS, *_SHOWN)}
+    told = {name: tells(batch, name) for name in (*_INPUTS, *_SHOWN)}
     now = {
-        name: held(seg, state[name], frames[name], told[name])
+        name: held(batch, state[name], frames[name], told[name])
         for name in told
         if name != "speed_mps"
     }
     now["speed_mps"] = _held_speed(state, batch, now["car"], told["speed_mps"])
     mains_on = told["power"] & (frames["power"] == Power.MAINS)
     let_go = told["button"] & (frames["button"] == 0)
-    now["mains_code"] = held_code(seg, state["mains_code"], frames, MAINS_OFF_CODE, mains_on)
-    now["button_code"] = held_code(seg, state["button_code"], frames, BUTTON_CODE, let_go)
-    any_told = np.logical_or.reduce([told[name] for name in _INPUTS]) | tells(frames, "codes")
-    now["told"] = seg.join(np.zeros(len(state["time_us"]), np.bool_), any_told)
+    now["mains_code"] = held_code(batch, state["mains_code"], MAINS_OFF_CODE, mains_on)
+    now["button_code"] = held_code(batch, state["button_code"], BUTTON_CODE, let_go)
+    any_told = np.logical_or.reduce([told[name] for name in _INPUTS]) | tells(batch, "codes")
+    now["told"] = seg.at_frames(any_told)
     return now
 
 
@@ -176,7 +176,7 @@ def _held_speed(
     """
     seg = batch.segments
     strip = seg.join(state["speed_mps"], np.where(told, batch.frames["speed_mps"], np.nan))
-    marks = seg.join(np.zeros(len(state["time_us"]), np.bool_), told) | seg.changes(car)
+    marks = seg.at_frames(told) | seg.changes(car)
     return seg.hold(strip, marks)
 
 

@@ -29,6 +29,8 @@ class Segments:
 
     Parameters
     ----------
+    index
+        0 ... n + m - 1.
     row
         Compact row of each element, shape (n + m,).
     is_head
@@ -41,6 +43,7 @@ class Segments:
         Index of the element before, within the row; a head points at itself, shape (n + m,).
     """
 
+    index: Ints
     row: Ints
     is_head: Bools
     head_at: Ints
@@ -57,9 +60,11 @@ class Segments:
         size = len(row) + m
         is_head = np.zeros(size, np.bool_)
         is_head[head_at] = True
-        before = np.arange(-1, size - 1)
+        index = np.arange(size)
+        before = index - 1
         before[head_at] = head_at
         return cls(
+            index=index,
             row=np.repeat(np.arange(m), counts + 1),
             is_head=is_head,
             head_at=head_at,
@@ -72,6 +77,12 @@ class Segments:
         """Return the number of elements, ``n + m``."""
         return len(self.row)
 
+    def at_frames(self, marks: Bools) -> Bools:
+        """Lay out marks of frames (n,) in a strip; heads are not marked."""
+        strip = np.zeros(len(self), np.bool_)
+        strip[self.frame_at] = marks
+        return strip
+
     def join(self, carried: NDArray[Any], frames: NDArray[Any] | float) -> NDArray[Any]:
         """Lay out carried values (m,) and frame values (n,), or one for all, in a strip."""
         strip = np.empty(len(self), carried.dtype)
@@ -81,8 +92,7 @@ class Segments:
 
     def last(self, marks: Bools) -> Ints:
         """Return the index of the last marked element so far in the row; its head if none."""
-        index = np.where(marks | self.is_head, np.arange(len(self)), 0)
-        return np.maximum.accumulate(index)
+        return np.maximum.accumulate(np.where(marks | self.is_head, self.index, 0))
 
     def hold(self, values: NDArray[Any], marks: Bools) -> NDArray[Any]:
         """Carry the value of the last marked element (or the head) forward."""

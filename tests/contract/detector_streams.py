@@ -42,16 +42,22 @@ SHORT = {
 }
 
 
-def random_stream(rng, n_frames, tells=None):
+def random_stream(rng, n_frames, *, calm=False):
     """One lift's frames: things mostly stay as they are, and are mostly told."""
-    keys = [k for k in VALUES if rng.random() < 0.85] if tells is None else tells
+    keys = [k for k in VALUES if rng.random() < 0.85]
     change, omit = rng.choice((0.05, 0.15, 0.4)), rng.choice((0, 0.1, 0.5))
+    steps_s = STEPS_S
+    if calm:
+        change, steps_s = 0.02, (0.5, 1, 2, 2, 5)
     now = {key: rng.choice(VALUES[key]) for key in keys}
+    if calm:
+        now |= {"car": 0, "speed_mps": 0.0, "zone": rng.choice((0, 1)), "door": 2, "passenger": 1}
+        now["mode"] = 1
     if "unit" in now:
         now["unit"] = 0
     time_us, frames = START_US + rng.randrange(10) * S // 2, []
     for _ in range(n_frames):
-        time_us += int(rng.choice(STEPS_S) * S)
+        time_us += int(rng.choice(steps_s) * S)
         for key in now:
             rare = 0.2 if key in ("unit", "mode") else 1
             if rng.random() < change * rare:
@@ -61,9 +67,9 @@ def random_stream(rng, n_frames, tells=None):
     return frames
 
 
-def random_fleet(seed, n_lifts, n_frames):
+def random_fleet(seed, n_lifts, n_frames, *, calm=False):
     rng = Random(seed)
-    return [random_stream(rng, n_frames) for _ in range(n_lifts)]
+    return [random_stream(rng, n_frames, calm=calm) for _ in range(n_lifts)]
 
 
 def codes_mask(codes):
@@ -129,9 +135,11 @@ def step_once(bank, batch, name):
         outcome = bank.step(frames)
     assert outcome.failed == []
     bank.adopt(outcome)
-    return found_in(outcome, name) if name else [
-        f for d in bank.detectors for f in found_in(outcome, d.name)
-    ]
+    return (
+        found_in(outcome, name)
+        if name
+        else [f for d in bank.detectors for f in found_in(outcome, d.name)]
+    )
 
 
 def canonical(found):
@@ -199,11 +207,11 @@ def in_words_of(oracle_found, found):
     return said
 
 
-def random_splits(rng, pairs):
+def random_splits(rng, pairs, largest=100):
     """Cut a list of frames into random batches, single frames and empty ones among them."""
     batches, at = [], 0
     while at < len(pairs):
-        size = rng.choice((0, 1, 1, 2, 3, 7, 20, 100))
+        size = min(rng.choice((0, 1, 1, 2, 3, 7, 20, 100)), largest)
         batches.append(pairs[at : at + size])
         at += size
     return batches

@@ -192,10 +192,9 @@ class Oracle:
         inside = self.inside()
         if self.told.get("zone") == 0:
             return BETWEEN if inside in ("yes", "unknown") else 0
-        if self.told.get("zone") == 1 and self.told.get("door") in (CLOSING, CLOSED, LOCKED, HELD):
-            if inside == "yes" or (inside == "unknown" and self.called):
-                return LANDING
-        return 0
+        shut = self.told.get("door") in (CLOSING, CLOSED, LOCKED, HELD)
+        somebody = inside == "yes" or (inside == "unknown" and self.called)
+        return LANDING if self.told.get("zone") == 1 and shut and somebody else 0
 
     def inside(self):
         if self.latched:
@@ -245,9 +244,9 @@ class Oracle:
         def due(deadline):
             return deadline <= until if told_there else deadline < until
 
-        if self.open_since is not None and not self.let_out:
-            if due(self.open_since + us(self.rules.release_hold_s)):
-                self.let_people_out()
+        opening = self.open_since is not None and not self.let_out
+        if opening and due(self.open_since + us(self.rules.release_hold_s)):
+            self.let_people_out()
         if self.holds and not self.active:
             complete = max(self.judged_at, self.onset + self.window())
             if due(complete):
