@@ -137,11 +137,23 @@ class Outbox:
     async def listen(self, wake: Callable[[], None]) -> None:
         """Call ``wake`` on each NOTIFY until cancelled; ends with an error when cut off."""
         gone = asyncio.Event()
+
+        def notified(*_: object) -> None:
+            wake()
+
+        def ended(*_: object) -> None:
+            gone.set()
+
         async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            await conn.add_listener(CHANNEL, lambda *_: wake())
-            conn.add_termination_listener(lambda *_: gone.set())
-            wake()  # what was enqueued while nobody listened
-            await gone.wait()
+            await conn.add_listener(CHANNEL, notified)
+            conn.add_termination_listener(ended)
+            try:
+                wake()  # what was enqueued while nobody listened
+                await gone.wait()
+            finally:
+                # The pool wants the connection back as it was; on a dead one both do nothing.
+                conn.remove_termination_listener(ended)
+                await conn.remove_listener(CHANNEL, notified)
         raise StoreUnavailableError("the listening connection was closed")
 
 

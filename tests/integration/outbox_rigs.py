@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -18,7 +18,7 @@ from alerting.store import AlarmStore, Outbox, StoreSettings, open_pool
 from service.clock import SystemClock
 from service.desk import Desk, DeskSettings
 from telemetry.transitions import Transition
-from tests.fakes.alerting_values import LIFTS
+from tests.fakes.alerting_values import LIFTS, T0
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
@@ -31,15 +31,26 @@ class Rig:
     alarms: AlarmStore
     outbox: Outbox
     clock: SystemClock
+    opened_us: int
 
     async def apply(
         self, *transitions: Transition, contexts: dict[int, Context] | None = None, now_us: int = 0
     ) -> Changes:
-        """Apply transitions in a transaction, as the pipeline does."""
+        """Apply transitions in a transaction, as the pipeline does.
+
+        Without ``now_us`` they happen now: moved from ``T0`` to the clock's time.
+        """
+        if not now_us:
+            transitions = tuple(self.moved(t) for t in transitions)
         async with self.pool.acquire() as conn, conn.transaction():
             return await self.alarms.apply(
                 conn, transitions, contexts or {}, now_us or self.clock.now_us()
             )
+
+    def moved(self, t: Transition) -> Transition:
+        """Return a transition moved from ``T0`` to when the rig was opened."""
+        by_us = self.opened_us - T0
+        return replace(t, t_us=t.t_us + by_us, onset_us=t.onset_us + by_us)
 
     async def rows(self, query: str, *args: Any) -> list[Any]:
         """Fetch."""
@@ -62,7 +73,8 @@ async def opened(database_url: str, *endpoints: str, **settings: Any) -> AsyncIt
                 *(lift.id, lift.code, lift.sticker, lift.building, lift.address, lift.confirmed),
             )
         alarms = AlarmStore(StoreSettings(endpoints=endpoints, **settings), pool)
-        yield Rig(pool, alarms, Outbox(alarms, pool), SystemClock())
+        clock = SystemClock()
+        yield Rig(pool, alarms, Outbox(alarms, pool), clock, clock.now_us())
     finally:
         await pool.close()
 
