@@ -1,19 +1,17 @@
-"""Connections and transactions: raw asyncpg ones, pooled by SQLAlchemy where many share them.
+"""Connections and transactions, through the error door.
 
-One transaction of the pipeline holds COPY, named queries and alerting's statements, so all of them
-get the same asyncpg connection. A connection whose transaction ended in doubt, or not at all, never
-goes back to the pool.
+A lane's connection is its own: one transaction holds COPY, named queries and alerting's statements.
+A transaction that ends in doubt leaves a closed connection behind, never one in an unknown state.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import asyncpg
 from asyncpg.transaction import Transaction
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ingest.store.errors import (
     DRIVER_ERRORS,
@@ -40,23 +38,6 @@ class ConnectOptions:
     application_name: str = "hoistway"
 
 
-def open_engine(
-    database_url: str, options: ConnectOptions = ConnectOptions(), pool_size: int = 4
-) -> AsyncEngine:
-    """Make a pool; it connects at first use. The URL is ``postgresql://user:pw@host:port/db``."""
-
-    async def connect() -> asyncpg.Connection:
-        return await _connect(database_url, options)
-
-    return create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=connect,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=options.connect_timeout_s,
-    )
-
-
 async def open_connection(
     database_url: str, options: ConnectOptions = ConnectOptions()
 ) -> asyncpg.Connection:
@@ -66,43 +47,25 @@ async def open_connection(
 
 
 @asynccontextmanager
-async def pipeline_connection(engine: AsyncEngine) -> AsyncIterator[asyncpg.Connection]:
-    """Lend the asyncpg connection out of a pooled SQLAlchemy one."""
-    with store_errors("connect"):
-        pooled = await engine.connect()
-    conn: asyncpg.Connection | None = None
-    try:
-        with store_errors("connect"):
-            raw = await pooled.get_raw_connection()
-        conn = cast("asyncpg.Connection", raw.driver_connection)
-        yield conn
-    finally:
-        if conn is None or conn.is_closed() or conn.is_in_transaction():
-            if conn is not None:
-                conn.terminate()
-            await pooled.invalidate()
-        await pooled.close()
-
-
-@asynccontextmanager
 async def transaction(
     conn: asyncpg.Connection,
     isolation: Literal["read_committed", "repeatable_read"] = "read_committed",
 ) -> AsyncIterator[None]:
     """Run the block in one transaction; a commit without an answer raises ``CommitUnknown``."""
-    running: Transaction = conn.transaction(isolation=isolation)
     with store_errors("begin"):
+        running: Transaction = conn.transaction(isolation=isolation)
         await running.start()
     try:
         yield
     except BaseException:
-        # A rollback that fails means that the connection is gone, and the transaction with it; the
-        # error that brought us here is the one to tell.
-        with suppress(*DRIVER_ERRORS):
-            await running.rollback()
+        await _roll_back(conn, running)
         raise
-    with commit_errors():
-        await running.commit()
+    try:
+        with commit_errors():
+            await running.commit()
+    except BaseException:
+        conn.terminate()
+        raise
 
 
 async def fetch(conn: asyncpg.Connection, doing: str, query: str, *args: Any) -> list[Any]:
@@ -139,6 +102,19 @@ def moment(time_us: int) -> datetime:
 def micros(time: datetime) -> int:
     """Return a time from the driver as µs since 1970."""
     return (time - EPOCH) // timedelta(microseconds=1)
+
+
+async def _roll_back(conn: asyncpg.Connection, running: Transaction) -> None:
+    """Roll back; if that fails the connection is gone, and the transaction with it."""
+    done = False
+    try:
+        # The error that brought us here is the one to tell, not the one of the rollback.
+        with suppress(*DRIVER_ERRORS):
+            await running.rollback()
+            done = True
+    finally:
+        if not done:
+            conn.terminate()
 
 
 async def _connect(database_url: str, options: ConnectOptions) -> asyncpg.Connection:

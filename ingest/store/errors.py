@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import ClassVar, Final
 
 import asyncpg
-from sqlalchemy.exc import SQLAlchemyError
 
 CONTENT_CLASSES: Final = ("22", "23", "54")
 """Data exception, integrity constraint violation, program limit exceeded."""
@@ -25,10 +24,9 @@ DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    SQLAlchemyError,
     OSError,
 )
-"""What the driver, the pool and the network raise; ``TimeoutError`` is an ``OSError``."""
+"""What the driver and the network raise; ``TimeoutError`` is an ``OSError``."""
 
 
 class StoreError(Exception):

@@ -80,8 +80,8 @@ async def unstorable(conn: asyncpg.Connection, frames: FrameBatch) -> list[tuple
 
     Runs in a transaction of its own that is always rolled back, so nothing is stored by asking.
     """
-    outer = conn.transaction()
     with store_errors("begin"):
+        outer = conn.transaction()
         await outer.start()
     try:
         return await _halve(conn, frames, np.arange(len(frames)))
@@ -177,8 +177,8 @@ async def _halve(
 ) -> list[tuple[int, str]]:
     if not len(index):
         return []
-    part = conn.transaction()
     with store_errors("savepoint"):
+        part = conn.transaction()
         await part.start()
     try:
         await write(conn, frames.take(index), 0)
