@@ -91,7 +91,7 @@ class PublishSplitter:
         retained = bool(command & 1)
         if stop - start > self._max_payload_bytes:
             digest = hashlib.sha256(memoryview(data)[start:stop]).digest()
-            head, over = data[start : start + HEAD_BYTES], Oversize(stop - start, digest)
+            head, over = data[start : min(stop, start + HEAD_BYTES)], Oversize(stop - start, digest)
             return Message(topic, head, now_us, token, retained, over)
         return Message(topic, data[start:stop], now_us, token, retained)
 
