@@ -3,7 +3,7 @@
 from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from service.http import alarms, dead_letters, elevators, frames, health, problems
 from service.http.auth import GuardedRoute
@@ -43,6 +43,6 @@ def _check_table(router: APIRouter) -> None:
             raise LookupError(f"{route.name} is missing in service.roles")
 
 
-def routes(app: FastAPI) -> list[APIRoute]:
-    """Return the guarded routes of ``app``."""
-    return [route for route in app.routes if isinstance(route, APIRoute)]
+def routes() -> list[BaseRoute]:
+    """Return every route of the API."""
+    return [route for router in ROUTERS for route in router.routes]

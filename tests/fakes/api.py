@@ -1,0 +1,168 @@
+"""Fakes of everything that the API is made of, and a client for it."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+from prometheus_client import CollectorRegistry
+
+from service.clock import ManualClock
+from service.http import IntakePausedError, Parts, SubmitResult, make_app
+from service.http.parts import Act, ActRefusedError, AlarmFilter, DeadLetter
+from service.metrics import Metrics
+from service.readiness import Board
+from service.roles import Caller, Role
+from service.settings import HttpSettings
+
+ALARM = UUID("11111111-1111-4111-8111-111111111111")
+CODE = "31103301102014075069"
+
+
+@dataclass
+class FakeIntake:
+    result: SubmitResult = field(default_factory=lambda: SubmitResult(1, 0))
+    paused: str | None = None
+    submitted: list[tuple[str, bytes]] = field(default_factory=list)
+    reloaded: list[int] = field(default_factory=list)
+    fault: Exception | None = None
+
+    async def submit(self, gateway: str, payload: bytes) -> SubmitResult:
+        if self.fault is not None:
+            raise self.fault
+        if self.paused is not None:
+            raise IntakePausedError(self.paused)
+        self.submitted.append((gateway, payload))
+        return self.result
+
+    async def reload(self, elevator_ids: Iterable[int]) -> None:
+        self.reloaded += elevator_ids
+
+
+@dataclass
+class FakeKeys:
+    """Knows one key per role: the token is the role's name."""
+
+    callers: dict[str, Caller] = field(
+        default_factory=lambda: {r.value: Caller(uuid4(), f"a {r.value}", r) for r in Role}
+    )
+
+    async def verify(self, token: str) -> Caller | None:
+        return self.callers.get(token)
+
+
+@dataclass
+class FakeFleet:
+    lifts: dict[str, dict[str, Any]] = field(default_factory=lambda: {CODE: {"id": 1}})
+    registered: list[tuple[str, Mapping[str, Any], str, bool]] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    async def list_elevators(self, after: int, limit: int, **filters: Any) -> list[dict[str, Any]]:
+        self.asked.append((after, limit, filters))
+        return [lift for lift in self.lifts.values() if lift["id"] > after][:limit]
+
+    async def elevator(self, code: str) -> dict[str, Any] | None:
+        return self.lifts.get(code)
+
+    async def register(
+        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, whole: bool
+    ) -> int | None:
+        if code not in self.lifts:
+            if not whole:
+                return None
+            self.lifts[code] = {"id": len(self.lifts) + 1}
+        self.registered.append((code, changes, actor, whole))
+        return self.lifts[code]["id"]
+
+    async def frames(self, *asked: Any) -> bytes:
+        self.asked.append(asked)
+        return b'{"frames":[],"next":null}'
+
+    async def list_gateways(self, after: int, limit: int) -> list[dict[str, Any]]:
+        return [{"id": 1, "name": "gw"}]
+
+
+@dataclass
+class FakeAlarms:
+    documents: dict[UUID, dict[str, Any]] = field(
+        default_factory=lambda: {
+            ALARM: {"alarm_id": str(ALARM), "onset": "2026-11-22T08:00:00Z", "state": "raised"}
+        }
+    )
+    acts: list[tuple[UUID, Act, str, str | None]] = field(default_factory=list)
+    wanted: list[AlarmFilter] = field(default_factory=list)
+    refusal: str | None = None
+
+    async def list_alarms(self, wanted: AlarmFilter) -> list[dict[str, Any]]:
+        self.wanted.append(wanted)
+        return list(self.documents.values())[: wanted.limit]
+
+    async def alarm(self, alarm_id: UUID) -> dict[str, Any] | None:
+        return self.documents.get(alarm_id)
+
+    async def act(
+        self, alarm_id: UUID, act: Act, who: str, note: str | None, now_us: int
+    ) -> dict[str, Any] | None:
+        if self.refusal is not None:
+            raise ActRefusedError(self.refusal)
+        self.acts.append((alarm_id, act, who, note))
+        return self.documents.get(alarm_id)
+
+
+@dataclass
+class FakeDeadLetters:
+    letters: dict[int, DeadLetter] = field(default_factory=dict)
+    replayed: list[tuple[int, str]] = field(default_factory=list)
+
+    async def list_dead_letters(self, before: int, limit: int, **_: Any) -> list[dict[str, Any]]:
+        return [letter.document for letter in self.letters.values()][:limit]
+
+    async def dead_letter(self, letter_id: int) -> DeadLetter | None:
+        return self.letters.get(letter_id)
+
+    async def mark_replayed(self, letter_id: int, actor: str, now_us: int) -> None:
+        self.replayed.append((letter_id, actor))
+
+
+class Api:
+    """The API over fakes; ``client`` is a context manager."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = ManualClock()
+        self.board = Board(self.clock, ())
+        self.intake, self.keys, self.fleet = FakeIntake(), FakeKeys(), FakeFleet()
+        self.alarms, self.letters = FakeAlarms(), FakeDeadLetters()
+        self.metrics = Metrics(CollectorRegistry(), "test")
+        self.app = make_app(
+            Parts(
+                settings=HttpSettings(**settings),
+                body_max_bytes=1024,
+                clock=self.clock,
+                metrics=self.metrics,
+                readiness=self.board,
+                intake=self.intake,
+                keys=self.keys,
+                fleet=self.fleet,
+                alarms=self.alarms,
+                dead_letters=self.letters,
+                parameters={"at_landing_window_s": (0.1, 3600)},
+                version="test",
+            )
+        )
+
+    def client(self, role: str | None = None) -> httpx2.AsyncClient:
+        return client_of(self.app, role)
+
+
+def client_of(app: Any, key: str | None = None) -> httpx2.AsyncClient:
+    headers = {"X-API-Key": key} if key else {}
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://hoistway", headers=headers)
+
+
+@asynccontextmanager
+async def running(api: Api, role: str | None = None):
+    async with api.client(role) as client:
+        yield client
