@@ -6,7 +6,7 @@ import pytest
 from tests.oracles.assemble_order import SlowFrame, SlowLift
 from tests.oracles.assemble_world import SECOND, T0_US, Sent, World, play
 
-FLEETS_PER_SEED = 25
+FLEETS_PER_SEED = 15
 
 
 def nasty_stream(rng, row):
