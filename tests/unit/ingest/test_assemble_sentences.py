@@ -140,10 +140,10 @@ def test_frames_in_order_are_never_held_back():
 def test_a_gap_holds_two_seconds_of_arrival_time_at_most():
     world = World(1)
     give(world, at(0, 1), at(1, 3), at(1.5, 4))
-    give(world, now_s=2.999, *[])
+    give(world, now_s=2.999)
     assert stepped(world) == [(1, 0)]
     assert len(world.table) == 3
-    give(world, now_s=3, *[])
+    give(world, now_s=3)
     assert stepped(world) == [(1, 0), (3, 1), (4, 1.5)]
 
 
@@ -208,7 +208,7 @@ def test_a_first_frame_waits_unless_its_seq_is_one_or_less():
     world = World(1)
     give(world, at(0, 7), at(0.5, 6, time_s=-1))
     assert stepped(world) == []
-    give(world, now_s=2, *[])
+    give(world, now_s=2)
     assert stepped(world) == [(6, -1), (7, 0)]
 
 
