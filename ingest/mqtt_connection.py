@@ -268,12 +268,20 @@ class Connection:
             if others[0] == CONNACK and others[3:4] == bytes([REFUSED_PROTOCOL[0]]):
                 self._fault = wrong_protocol(self._settings, self._where)  # the library is silent
             link.inbox += others
-            while link.inbox and not self.lost.done():
-                self._paho.loop_read()
+            self._let_library_read(link)
         if messages:
             self._deliver(messages)
         if self._splitter.fault is not None:
             self._end(link, f"protocol error: {self._splitter.fault}")
+
+    def _let_library_read(self, link: BufferedSocket) -> None:
+        try:
+            while link.inbox and not self.lost.done():
+                self._paho.loop_read()
+        # Top of a call from the event loop: a malformed answer makes the library raise anything.
+        except Exception as error:  # noqa: BLE001
+            link.inbox = b""
+            self._end(link, f"protocol error: {error!r}")
 
     def _broken(self, link: BufferedSocket, error: OSError) -> None:
         self.hung_up = isinstance(error, ConnectionResetError)

@@ -11,7 +11,8 @@ import ssl
 from typing import Final
 
 from ingest.mqtt_faults import tls_fault, unreachable
-from ingest.mqtt_settings import Address, MqttSettings, tls_context
+from ingest.mqtt_settings import URL, Address, MqttSettings, tls_context
+from ingest.source import SettingError
 
 PIECE_BYTES: Final = 64 * 1024
 """The most that is read before the event loop gets its turn, [B]."""
@@ -98,6 +99,8 @@ def open_socket(settings: MqttSettings, where: Address) -> BufferedSocket:
         link = socket.create_connection((where.host, where.port), settings.connect_timeout_s)
     except OSError as error:
         raise unreachable(error, where.shown) from error
+    except UnicodeError as error:
+        raise SettingError(f"{URL} names no usable host: {error}") from error
     with contextlib.ExitStack() as unless_done:
         unless_done.callback(link.close)
         _tune(link, settings)

@@ -113,7 +113,13 @@ class MqttSource:
         connection, watch = self._connection, self._watch
         unacked = self._unacked()
         silent_s = 0.0 if connection is None else connection.silent_s()
-        unresponsive = silent_s > self._settings.unresponsive_s and self._subscribed
+        # After this process was busy for long, the answer may lie unread.
+        unresponsive = (
+            connection is not None
+            and self._subscribed
+            and silent_s > self._settings.unresponsive_s
+            and not connection.has_data()
+        )
         return SourceState(
             connected=connection is not None,
             since_us=self._since_us,

@@ -324,6 +324,11 @@ async def test_silent_broker_is_told_after_the_answer_timeout() -> None:
         (b"\x30\xff\xff\xff\xff\x01", "length"),
         (packet(0x32, b"\x00\x50abc"), "shorter"),
         (packet(0xF0, b""), "protocol"),
+        (packet(0x90, b""), "protocol"),
+        (packet(0x40, b"\x01"), "protocol"),
+        (packet(0xD0, b"surplus"), "protocol"),
+        (packet(0x20, b""), "protocol"),
+        (packet(0x62, b"\x00"), "protocol"),
     ],
 )
 async def test_breach_of_protocol_ends_the_connection_not_the_source(
