@@ -1,0 +1,73 @@
+"""One lift told in seconds, for tests that read like a story."""
+
+import numpy as np
+
+from detectors.bank import Bank
+from telemetry.batch import FrameBatch
+from telemetry.findings import Change, FindingKind
+from tests.contract.detector_streams import START_US, S, batch_of
+
+BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
+LANDING = FindingKind.ENTRAPMENT_AT_LANDING
+BUTTON = FindingKind.ALARM_BUTTON
+
+TRAPPED_BETWEEN = {"car": 0, "speed_mps": 0.0, "zone": 0, "door": 2, "passenger": 1, "mode": 1}
+TRAPPED_AT_LANDING = {**TRAPPED_BETWEEN, "zone": 1}
+RUNNING = {**TRAPPED_BETWEEN, "car": 1, "speed_mps": 1.5}
+OPEN_AT_LANDING = {**TRAPPED_AT_LANDING, "door": 4}
+
+
+class Lift:
+    """A lift whose frames and ticks are given at seconds after the start."""
+
+    def __init__(self, **overrides):
+        self.bank = Bank(1, {0: overrides})
+        self.found = []
+
+    def at(self, time_s, *states, **known):
+        """Send a frame; later states and keywords win. Return what it brought about."""
+        frame = {k: v for state in states for k, v in state.items()} | known
+        frame = {k: v for k, v in frame.items() if v is not None}
+        return self._take(self.bank.step(batch_of([0], [{**frame, "time_us": us(time_s)}])))
+
+    def wait_until(self, time_s):
+        """Tick. Return what it brought about."""
+        return self._take(self.bank.step(FrameBatch.empty(), np.array([us(time_s)]), [0]))
+
+    def every(self, step_s, start_s, stop_s, *states, **known):
+        """Send the same frame again and again, from start to before stop."""
+        found = []
+        for time_s in np.arange(start_s, stop_s, step_s):
+            found += self.at(float(time_s), *states, **known)
+        return found
+
+    def said(self, *kinds):
+        """All so far as (change, kind_now, seconds), of these kinds or of entrapments."""
+        kinds = kinds or (BETWEEN, LANDING)
+        return [
+            (t.change.name.lower(), t.kind_now, seconds(t.t_us))
+            for t in self.found
+            if t.kind in kinds
+        ]
+
+    def raised(self, *kinds):
+        """Seconds at which something was raised."""
+        kinds = kinds or (BETWEEN, LANDING)
+        return [
+            seconds(t.t_us) for t in self.found if t.change is Change.RAISED and t.kind in kinds
+        ]
+
+    def _take(self, outcome):
+        assert not outcome.failed
+        self.bank.adopt(outcome)
+        found = [r for block in outcome.transitions for r in block.records(np.array([77]))]
+        self.found += found
+        return found
+
+
+def us(time_s):
+    return START_US + round(time_s * S)
+
+
+def seconds(t_us):
+    return (t_us - START_US) / S
