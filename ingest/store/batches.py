@@ -56,7 +56,7 @@ async def was_committed(conn: asyncpg.Connection, lane: int, batch: int) -> bool
     Its old transaction may still be under way on the server and holds a share lock on the writer's
     row: locking that row first waits for its end, so "no" is final.
     """
-    async with transaction(conn):
+    async with transaction(conn, writes=False):
         await fetchrow(conn, "wait for old transaction", queries()["lock_writer"], lane)
         row = await fetchrow(conn, "ask for batch", queries()["batch_exists"], lane, batch)
     return row[0]

@@ -50,8 +50,13 @@ async def open_connection(
 async def transaction(
     conn: asyncpg.Connection,
     isolation: Literal["read_committed", "repeatable_read"] = "read_committed",
+    *,
+    writes: bool = True,
 ) -> AsyncIterator[None]:
-    """Run the block in one transaction; a commit without an answer raises ``CommitUnknown``."""
+    """Run the block in one transaction; a commit without an answer raises ``CommitUnknown``.
+
+    If it ``writes`` nothing, nothing is unknown: then that is ``Unavailable``.
+    """
     with store_errors("begin"):
         running: Transaction = conn.transaction(isolation=isolation)
         await running.start()
@@ -61,7 +66,7 @@ async def transaction(
         await _roll_back(conn, running)
         raise
     try:
-        with commit_errors():
+        with commit_errors() if writes else store_errors("end of reading"):
             await running.commit()
     except BaseException:
         conn.terminate()

@@ -86,7 +86,7 @@ async def write(
 
 async def read(conn: asyncpg.Connection, lane: int, layout: str) -> Snapshot | Unreadable | None:
     """Return the lane's snapshot if it is whole and in ``layout``; None if there is none."""
-    async with transaction(conn, isolation="repeatable_read"):
+    async with transaction(conn, "repeatable_read", writes=False):
         head = await fetchrow(conn, "read snapshot", queries()["snapshot_head"], lane)
         rows = await fetch(conn, "read snapshot", queries()["snapshot_pieces"], lane)
     if head is None:

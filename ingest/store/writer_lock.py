@@ -54,7 +54,11 @@ async def acquire(
             waiting = True
             on_standby()
         await asyncio.sleep(poll_s)
-    row = await fetchrow(conn, "begin epoch", queries()["next_epoch"], lane)
+    try:
+        row = await fetchrow(conn, "begin epoch", queries()["next_epoch"], lane)
+    except BaseException:
+        conn.terminate()  # the lock must not stay with somebody who has no epoch
+        raise
     return Lease(lane, row["epoch"], lost)
 
 

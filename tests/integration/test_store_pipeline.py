@@ -159,6 +159,24 @@ async def test_a_takeover_waits_for_the_transaction_under_way(opened: Open) -> N
     assert await batches.last_id(new, 0) == 1
 
 
+async def test_a_takeover_that_cannot_begin_its_epoch_keeps_no_lock(
+    database_url: str, opened: Open
+) -> None:
+    old = await opened()
+    lease = await writer_lock.acquire(old, 0, lambda: None)
+    await writer_lock.release(old, lease)
+    impatient = connect.ConnectOptions(command_timeout_s=0.2)
+    new = await connect.open_connection(database_url, impatient)
+    async with connect.transaction(old):
+        await batches.write(old, row(1, lease.epoch))
+        with pytest.raises(Unavailable):
+            await writer_lock.acquire(new, 0, lambda: None)
+    assert new.is_closed()
+    third = await opened()
+    async with asyncio.timeout(10):
+        assert (await writer_lock.acquire(third, 0, lambda: None, poll_s=0.01)).epoch >= 2
+
+
 async def test_the_same_batch_twice_is_refused(opened: Open) -> None:
     conn = await opened()
     await writer_lock.acquire(conn, 0, lambda: None)
