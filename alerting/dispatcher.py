@@ -128,19 +128,21 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Send until stopped."""
-        await self._insist("resume", lambda: self._outbox.resume(self._clock.now_us()))
         async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._listen()),
-                group.create_task(self._run_timers()),
-                group.create_task(self._mark_results()),
-                *(group.create_task(self._send(lane, group)) for lane in self._lanes),
-            ]
+            work = group.create_task(self._work())
             await self._stopping.wait()
             left = await self._drain()
-            for task in tasks:
-                task.cancel()
+            work.cancel()
         log.info("dispatcher_stopped", unmarked=left)
+
+    async def _work(self) -> None:
+        await self._insist("resume", lambda: self._outbox.resume(self._clock.now_us()))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._run_timers())
+            group.create_task(self._mark_results())
+            for lane in self._lanes:
+                group.create_task(self._send(lane, group))
 
     async def _drain(self) -> int:
         """Let attempts and marks finish; return how many stay unmarked (they come again)."""
@@ -151,9 +153,6 @@ class Dispatcher:
                         await asyncio.wait(lane.tasks)
                 if self._results:
                     await self._all_marked.wait()
-        for lane in self._lanes:
-            for task in lane.tasks:
-                task.cancel()
         return len(self._unsettled)
 
     async def _send(self, lane: _Lane, group: asyncio.TaskGroup) -> None:
