@@ -95,7 +95,7 @@ class HttpSettings(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
     """Port to listen on; 0 takes a free one."""
     page_max: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Largest page of a list [rows]."""
+    """Largest page of a list [rows]; a screen shows fewer, a script asks again."""
     frames_max: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     """Largest page of frames [frames]; about five megabytes of JSON."""
     submit_timeout_s: Seconds = 15
