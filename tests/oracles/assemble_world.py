@@ -5,6 +5,7 @@ compares is collected per lift: keys stored, frames stepped with their step time
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -46,7 +47,10 @@ def batch_of(sent):
 
 @dataclass
 class World:
-    """One lane with its table. ``state`` may be exchanged to test restarts."""
+    """One lane with its table. ``state`` may be exchanged to test restarts.
+
+    ``dress`` gives arrivals their content, ``watch`` sees what is stepped, before it is adopted.
+    """
 
     n_rows: int
     state: assemble.LaneState = field(default_factory=assemble.LaneState)
@@ -57,6 +61,8 @@ class World:
     late: dict = field(default_factory=lambda: defaultdict(list))
     duplicates: int = 0
     conflicts: int = 0
+    dress: Callable = staticmethod(lambda arrivals: arrivals)
+    watch: Callable = staticmethod(lambda world, ordered, now_us: None)
     received: int = 0
     looked_up: int = 0
 
@@ -65,7 +71,7 @@ class World:
 
     def give(self, sent, now_us, *, commit=True):
         """Send one batch all the way; without ``commit`` it fails at the very end."""
-        arrivals = batch_of(sent)
+        arrivals = self.dress(batch_of(sent))
         plan = assemble.plan(self.state, arrivals)
         settled = assemble.settle(self.state, plan, self.look_up(plan))
         ordered = assemble.advance(self.state, settled.frames, now_us)
@@ -83,6 +89,7 @@ class World:
         self.runs += settled.clock_runs
         self.batches.append((stored, now_us))
         self.note(stored, ordered)
+        self.watch(self, ordered, now_us)
         assemble.adopt(self.state, ordered, settled)
         return ordered
 
