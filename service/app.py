@@ -325,6 +325,7 @@ class _Service:
             self._writer(number),
             alarms,
             self.metrics,
+            self.clock,
         )
 
     def _pipeline(self, source: MqttSource) -> Pipeline:

@@ -50,10 +50,17 @@ class LaneBatch:
 
 
 async def commit(
-    conn: asyncpg.Connection, batch: LaneBatch, alarms: AlarmStore, *, doubt_all: bool = False
+    conn: asyncpg.Connection,
+    batch: LaneBatch,
+    alarms: AlarmStore,
+    decided_us: int,
+    *,
+    doubt_all: bool = False,
 ) -> tuple[Changes, int]:
     """Write ``batch`` in one transaction; return the alarm changes and how many frames were there.
 
+    ``decided_us``: the time now, at which alarms are raised; the batch's own ``now_us`` is bound to
+    what has arrived and may lie behind after an outage.
     ``doubt_all``: any frame may be stored already (after ``KeyStoredAlready``). Raises what
     ``ingest.store.errors`` names; after anything but ``CommitUnknown`` nothing was written.
     """
@@ -68,9 +75,7 @@ async def commit(
         changes = Changes()
         if batch.transitions:
             await transitions.write(conn, batch.row.lane, batch.row.id, batch.transitions)
-            changes = await alarms.apply(
-                conn, list(batch.transitions), batch.contexts, batch.row.now_us
-            )
+            changes = await alarms.apply(conn, list(batch.transitions), batch.contexts, decided_us)
     return changes, skipped
 
 

@@ -25,6 +25,7 @@ from ingest.store.batches import BatchRow
 from ingest.store.connect import transaction
 from ingest.store.errors import CommitUnknown, ContentError, KeyStoredAlready
 from ingest.store.writer_lock import check_epoch
+from service.clock import Clock
 from service.commit import LaneBatch, commit
 from service.core import Advanced, LaneCore
 from service.metrics import Metrics, Rejected, RetryCause
@@ -57,6 +58,7 @@ class Lane:
         writer: Writer,
         alarms: AlarmStore,
         metrics: Metrics,
+        clock: Clock,
     ) -> None:
         self.number = number
         self._new_core = new_core
@@ -69,6 +71,7 @@ class Lane:
         self._fleet = fleet
         self._alarms = alarms
         self._metrics = metrics
+        self._clock = clock
         self._last_now_us = 0
 
     def start_over(self, stored_head_us: int) -> None:
@@ -267,7 +270,9 @@ class Lane:
     ) -> tuple[Changes, int]:
         stamped = batch.at_epoch(self.writer.lease.epoch)
         with self._metrics.commit_s.time():
-            return await commit(conn, stamped, self._alarms, doubt_all=doubt_all)
+            return await commit(
+                conn, stamped, self._alarms, self._clock.now_us(), doubt_all=doubt_all
+            )
 
     async def _was_committed(self, batch_id: int) -> bool:
         return await self.writer.attempt(
@@ -325,12 +330,12 @@ class Lane:
             return Changes()
         ids = np.array(sorted(self.held), "i8")
         rows = self._fleet.rows(ids.tolist())
-        now_us = self._last_now_us
-        free = ~assemble.holding(self.core.order, rows, now_us, caught_up=caught_up)
+        order, seen_us = self.core.order, self._last_now_us
+        free = ~assemble.holding(order, rows, seen_us, caught_up=caught_up)
         ready = [int(i) for i in ids[free]]
         if not ready:
             return Changes()
-        contexts = self.contexts(set(ready), None)
+        contexts, now_us = self.contexts(set(ready), None), self._clock.now_us()
 
         async def write(conn: asyncpg.Connection) -> Changes:
             async with transaction(conn):

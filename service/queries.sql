@@ -2,8 +2,8 @@
 SELECT name, role, hash, revoked_at FROM api_keys WHERE id = $1;
 
 -- touch_key: remember that a key was used, at most once a minute
-UPDATE api_keys SET last_used_at = $2
-WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2 - INTERVAL '1 minute');
+UPDATE api_keys SET last_used_at = $2::timestamptz
+WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2::timestamptz - INTERVAL '1 minute');
 
 -- create_key: a new key; a revoked one of the same name makes room, one in force does not
 INSERT INTO api_keys (id, name, role, hash, created_at) VALUES ($1, $2, $3, $4, $5)

@@ -6,7 +6,7 @@ makes a database and a broker session of its own and leaves neither behind.
 
 import base64
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,8 @@ class RigSettings:
         Takes the log of the service.
     environment
         Further ``HOISTWAY_...`` settings.
+    registrations
+        Lifts to register before the service starts: (code, fields of the registry).
     accept_as, accept_after_s
         Who takes cases at the desk, and when; see ``DeskSettings``.
     """
@@ -56,6 +58,7 @@ class RigSettings:
     mqtt_url: str
     directory: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    registrations: Sequence[tuple[str, Mapping[str, Any]]] = ()
     accept_as: str | None = "demo desk"
     accept_after_s: float | None = 0.5
 
@@ -102,6 +105,7 @@ class Rig:
         self.pool = await self._stack.enter_async_context(
             asyncpg.create_pool(self.database_url, min_size=0, max_size=3)
         )
+        await self._register()
         self._stack.push_async_callback(self._forget_session)
         port = free_port()
         desk_settings = DeskSettings(
@@ -127,19 +131,21 @@ class Rig:
     async def make_key(self, name: str, role: Role) -> str:
         """Make an API key and return its token."""
         key = keys.make(name, role)
-        async with self.pool.acquire() as conn:
+        conn = await asyncpg.connect(self.database_url)
+        try:
             await keys.create(conn, key, ACTOR, self.clock.now_us())
+        finally:
+            await conn.close()
         return key.token
-
-    async def register(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Register lifts: (code, fields of the registry)."""
-        registry = Registry(self.pool)
-        for code, fields in rows:
-            await registry.register(code, fields, ACTOR, self.clock.now_us(), whole=True)
 
     async def count(self, table_query: str, *args: Any) -> Any:
         """Return the first value of a query on the rig's database."""
         return await self.pool.fetchval(table_query, *args)
+
+    async def _register(self) -> None:
+        registry = Registry(self.pool)
+        for code, fields in self.settings.registrations:
+            await registry.register(code, fields, ACTOR, self.clock.now_us(), whole=True)
 
     async def _make_database(self) -> None:
         await self._administer(f'CREATE DATABASE "{self._name}"')

@@ -72,8 +72,8 @@ def _read(argv: Sequence[str]) -> tuple[DemoSettings, bool]:
         "people are found, and signed alarms are accepted at a desk. Ends by itself after --for "
         "seconds, or on Ctrl-C; exit code 0 only if nothing was missed, doubled or false.",
     )
-    parser.add_argument("--for", dest="for_s", type=float, default=None, metavar="SECONDS",
-                        help="end so long after the fleet went live (default: on Ctrl-C)")  # fmt: skip
+    ends = "end so long after the fleet went live (default: on Ctrl-C)"
+    parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help=ends)
     parser.add_argument("--lifts", type=int, default=200, help="lifts of the fleet (default 200)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the fleet (default 1)")
     parser.add_argument("--json", action="store_true", help="figures as JSON on standard output")

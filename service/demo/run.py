@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from telemetry.findings import FindingKind
 SECOND_US: Final = 1_000_000
 RESCUE_AFTER_US: Final = 1 * SECOND_US
 """A rescuer frees the people so long after the desk accepted (in life: minutes)."""
+FRAMES: Final = "hoistway_frames_"
 ENDLESS_S: Final = 24 * 3600
 CHANNEL: Final = ChannelSpec(duplicate_ppm=10_000, reorder_ppm=2_000, broken_ppm=500)
 """A network as in the field: 1 % duplicates, some reordering, some broken payloads."""
@@ -71,14 +73,12 @@ async def run(
     ended: asyncio.Event,
 ) -> Outcome:
     """Run the demo until its time is up or ``ended`` is set."""
-    rig_settings = RigSettings(database_url, mqtt_url, directory)
-    rig = Rig(rig_settings)
-    async with rig:
-        demo = demo_script(settings.lifts, settings.seed, rig.clock.now_us() // 1000 * 1000)
-        console.print(f"registering {len(demo.fleet.codes)} units …  正在登记电梯")
-        await rig.register(_registrations(demo.fleet))
-        await _reload(rig)
-        # The script starts with the fleet, not with the registration before it.
+    fleet = demo_script(settings.lifts, settings.seed, 0).fleet
+    console.print(f"registering {len(fleet.codes)} units …  正在登记电梯")
+    registrations = _registrations(fleet)
+    async with Rig(
+        RigSettings(database_url, mqtt_url, directory, registrations=registrations)
+    ) as rig:
         start_us = rig.clock.now_us() // 1000 * 1000
         duration_s = settings.for_s or ENDLESS_S
         demo = demo_script(settings.lifts, settings.seed, start_us)
@@ -106,6 +106,8 @@ async def run(
             await publisher.publish(feed.rest())
             await publisher.flush(10.0)
             published = publisher.report.frames
+        for failure in rig.desk.acts_failed:
+            console.print(f"[red]desk:[/red] {failure}")
         counts = await _settled(rig, published + sent.broken)
         return await _outcome(rig, demo, sent, published, counts)
 
@@ -117,13 +119,6 @@ def _registrations(fleet: Fleet) -> list[tuple[str, dict[str, Any]]]:
         (row.code, {name: getattr(row, name) for name in names} | {"confirmed": True})
         for row in fleet.registry()
     ]
-
-
-async def _reload(rig: Rig) -> None:
-    """Start the service anew, so that it knows the registered lifts from its first frame."""
-    await rig.service.stop()
-    await rig.service.start()
-    await rig.service.wait_ready()
 
 
 def _announce(console: Console, demo: Demo, settings: DemoSettings) -> None:
@@ -169,7 +164,7 @@ async def _settled(rig: Rig, received: int) -> dict[str, int]:
     for _ in range(100):
         metrics = await rig.service.metrics()
         counts = {
-            name: round(sum(v for k, v in metrics.items() if k.startswith(f"hoistway_frames_{name}")))
+            name: round(sum(v for k, v in metrics.items() if k.startswith(FRAMES + name)))
             for name in ("received_total", "stored_total", "duplicate_total", "rejected_total",
                          "in_flight")
         }  # fmt: skip
@@ -221,6 +216,4 @@ async def _outcome(
 
 def _detected_us(message: Received) -> int:
     """Return the event time at which the window was complete: what the deciding frame reached."""
-    from datetime import datetime
-
     return to_us(datetime.fromisoformat(str(message.data["detected"])))
