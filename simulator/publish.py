@@ -269,13 +269,14 @@ class _Line:
             ) from error
         except ssl.SSLError as error:
             raise PublishError(
-                f"TLS with the MQTT broker {where} failed ({error.reason}); check the certificate "
-                f"authority and {URL_SETTING}"
+                f"cannot reach the MQTT broker {where} with TLS ({error.reason}); check the "
+                f"certificate authority and {URL_SETTING}"
             ) from error
         except OSError as error:
+            how = " with TLS" if address.tls else ""
             raise PublishError(
-                f"cannot reach the MQTT broker {where} ({error.strerror or error}); start it or "
-                f"set {URL_SETTING}"
+                f"cannot reach the MQTT broker {where}{how} ({error.strerror or error}); start it "
+                f"or set {URL_SETTING}"
             ) from error
         if connack[0] != packets.CONNACK_TYPE or connack[3]:
             self.close()

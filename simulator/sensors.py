@@ -172,4 +172,5 @@ def thousandths(values: NDArray[np.float64]) -> Column:
 
 
 def _only(known: NDArray[np.bool_], values: NDArray[Any]) -> Column:
-    return np.where(known, values, MISSING)
+    # widened first: np.where would squeeze MISSING into the narrow dtype of ``values``
+    return np.where(known, values.astype("i8"), MISSING)

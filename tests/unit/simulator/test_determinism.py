@@ -1,0 +1,118 @@
+"""One seed, one world: whatever the steps, the speed and the machine's vector units."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.channel import FIELD_CHANNEL, ChannelSpec, Outage, Restart, WrongClock
+from simulator.feed import FleetFeed, SteadyLoad
+from simulator.scenario import demo_script, random_fleet
+
+START_US = 1_774_314_000_000_000
+SECOND_US = 1_000_000
+ROOT = Path(__file__).parents[3]
+
+
+def digest(seed: int, step_us: int) -> str:
+    fleet = random_fleet(seed, START_US, 120)
+    t_us = START_US
+    while t_us < START_US + 120 * SECOND_US:
+        t_us = min(t_us + step_us, START_US + 120 * SECOND_US)
+        fleet.frames_until(t_us)
+    return fleet.digest.hexdigest()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_size_of_the_steps_changes_nothing(seed):
+    whole = digest(seed, 120 * SECOND_US)
+    assert digest(seed, 7 * SECOND_US) == whole
+    assert digest(seed, 333_000) == whole
+    assert digest(seed, 1_000_007) == whole
+
+
+def test_another_seed_is_another_world():
+    assert digest(1, 30 * SECOND_US) != digest(2, 30 * SECOND_US)
+
+
+NOISY = ChannelSpec(
+    duplicate_ppm=50_000,
+    reorder_ppm=50_000,
+    broken_ppm=50_000,
+    frames_per_message=5,
+    linger_us=SECOND_US,
+    outages=(Outage(0, START_US + 20 * SECOND_US, START_US + 50 * SECOND_US),),
+    clocks=(WrongClock(0, START_US, -START_US),),
+    restarts=(Restart(1, START_US + 40 * SECOND_US),),
+)
+
+
+@pytest.mark.parametrize("channel", [FIELD_CHANNEL, NOISY, ChannelSpec(msgpack=True)])
+def test_messages_do_not_depend_on_the_steps_either(channel):
+    def messages(step_us: int) -> list[object]:
+        feed = FleetFeed(random_fleet(5, START_US, 120), channel, 5)
+        out: list[object] = []
+        t_us = START_US
+        while t_us < START_US + 120 * SECOND_US:
+            t_us = min(t_us + step_us, START_US + 120 * SECOND_US)
+            out += feed.messages_until(t_us)
+        return out + feed.rest()
+
+    whole = messages(120 * SECOND_US)
+    assert messages(777_000) == whole
+    assert messages(30 * SECOND_US) == whole
+
+
+def test_a_release_at_an_instant_does_not_depend_on_the_steps():
+    def run(step_us: int) -> str:
+        fleet = demo_script(8, 3, START_US).fleet
+        fleet.frames_until(START_US + 35 * SECOND_US)
+        for event in fleet.truth():
+            fleet.release(event.lift, START_US + 36 * SECOND_US)
+        t_us = START_US + 35 * SECOND_US
+        while t_us < START_US + 60 * SECOND_US:
+            t_us += step_us
+            fleet.frames_until(t_us)
+        return fleet.digest.hexdigest()
+
+    assert run(25 * SECOND_US) == run(500_000) == run(50_000)
+
+
+def test_the_load_does_not_depend_on_the_steps():
+    def messages(step_us: int) -> list[object]:
+        load = SteadyLoad(100, 500, START_US, 10)
+        return [
+            m
+            for k in range(2 * SECOND_US // step_us)
+            for m in load.messages_until(START_US + (k + 1) * step_us)
+        ]
+
+    assert messages(2 * SECOND_US) == messages(20_000)
+
+
+PROGRAM = """
+from simulator.scenario import random_fleet
+fleet = random_fleet(4, 1_774_314_000_000_000, 120)
+fleet.frames_until(1_774_314_120_000_000)
+print(fleet.digest.hexdigest())
+"""
+
+
+def test_vector_units_change_nothing():
+    # every dispatch target of this NumPy beyond its baseline, switched off
+    features = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
+    plain = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    without = plain | {"NPY_DISABLE_CPU_FEATURES": features}
+    digests = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", PROGRAM],
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        for env in (plain, without)
+    }
+    assert digests == {digest(4, 120 * SECOND_US)}
