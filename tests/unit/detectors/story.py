@@ -26,20 +26,21 @@ class Lift:
 
     def at(self, time_s, *states, **known):
         """Send a frame; later states and keywords win. Return what it brought about."""
-        frame = {k: v for state in states for k, v in state.items()} | known
-        frame = {k: v for k, v in frame.items() if v is not None}
-        return self._take(self.bank.step(batch_of([0], [{**frame, "time_us": us(time_s)}])))
+        return self.all_at_once([(time_s, joined(*states, known))])
+
+    def all_at_once(self, timed_frames):
+        """Send (seconds, frame) pairs as one batch. Return what they brought about."""
+        frames = [{**frame, "time_us": us(time_s)} for time_s, frame in timed_frames]
+        return self._take(self.bank.step(batch_of([0] * len(frames), frames)))
 
     def wait_until(self, time_s):
         """Tick. Return what it brought about."""
         return self._take(self.bank.step(FrameBatch.empty(), np.array([us(time_s)]), [0]))
 
     def every(self, step_s, start_s, stop_s, *states, **known):
-        """Send the same frame again and again, from start to before stop."""
-        found = []
-        for time_s in np.arange(start_s, stop_s, step_s):
-            found += self.at(float(time_s), *states, **known)
-        return found
+        """Send the same frame again and again, from start to before stop, as one batch."""
+        times_s = np.arange(start_s, stop_s, step_s).tolist()
+        return self.all_at_once([(time_s, joined(*states, known)) for time_s in times_s])
 
     def said(self, *kinds):
         """All so far as (change, kind_now, seconds), of these kinds or of entrapments."""
@@ -63,6 +64,12 @@ class Lift:
         found = [r for block in outcome.transitions for r in block.records(np.array([77]))]
         self.found += found
         return found
+
+
+def joined(*states):
+    """Put states over each other; later ones win, ``None`` is not told."""
+    frame = {k: v for state in states for k, v in state.items()}
+    return {k: v for k, v in frame.items() if v is not None}
 
 
 def us(time_s):

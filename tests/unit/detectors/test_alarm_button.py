@@ -1,0 +1,166 @@
+"""The alarm button: promise 9, as stories of one lift."""
+
+import pytest
+
+from telemetry.columns import Door, Unit
+from telemetry.findings import Change, ClearReason, Confidence
+from tests.unit.detectors.story import (
+    BUTTON,
+    LANDING,
+    OPEN_AT_LANDING,
+    RUNNING,
+    TRAPPED_AT_LANDING,
+    Lift,
+    us,
+)
+
+
+def presses(lift):
+    return [t.values["presses"] for t in lift.found if t.change is Change.RAISED]
+
+
+def test_the_first_frame_with_the_button_raises_without_a_window():
+    lift = Lift()
+    (raised,) = lift.at(0, RUNNING, button=1)
+    assert (raised.kind, raised.change, raised.confidence) == (
+        BUTTON,
+        Change.RAISED,
+        Confidence.CERTAIN,
+    )
+    assert raised.t_us == raised.onset_us == raised.last_seen_us == us(0)
+    assert raised.values["presses"] == 1
+
+
+def test_holding_it_down_is_one_press():
+    lift = Lift()
+    lift.every(0.5, 0, 60, RUNNING, button=1)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
+
+
+def test_a_frame_without_the_key_neither_presses_nor_lets_go():
+    lift = Lift()
+    lift.at(0, button=1)
+    lift.at(1, RUNNING)
+    lift.at(2, button=1)
+    lift.wait_until(1000)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
+
+
+def test_letting_go_clears_the_finding_and_the_next_press_raises_it_again():
+    lift = Lift()
+    for t in (0, 10, 20):
+        lift.at(t, RUNNING, button=1)
+        (cleared,) = lift.at(t + 1, RUNNING, button=0)
+        assert (cleared.change, cleared.reason) == (Change.CLEARED, ClearReason.CONDITION_ENDED)
+        assert cleared.onset_us == us(t)
+    assert lift.raised(BUTTON) == [0, 10, 20]
+    assert presses(lift) == [1, 2, 3]
+
+
+def test_presses_within_one_batch_and_one_instant_all_count():
+    lift = Lift()
+    for button in (1, 0, 1, 0, 1):
+        lift.at(5, button=button)
+    assert [c for c, _, _ in lift.said(BUTTON)] == [
+        "raised", "cleared", "raised", "cleared", "raised",
+    ]  # fmt: skip
+
+
+def test_code_90_is_the_same_press_told_by_other_means():
+    lift = Lift()
+    lift.at(0, RUNNING, codes=(90, 4))
+    lift.at(1, RUNNING, codes=(90,), button=1)
+    lift.at(2, RUNNING, codes=(), button=1)
+    lift.at(3, RUNNING, codes=(4,), button=0)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0), ("cleared", BUTTON, 3)]
+
+
+def test_a_button_told_false_ends_what_an_earlier_list_of_codes_said():
+    lift = Lift()
+    lift.at(0, codes=(90,))
+    lift.at(1, button=0)
+    assert [c for c, _, _ in lift.said(BUTTON)] == ["raised", "cleared"]
+
+
+def test_doors_that_let_people_out_are_told_once_after_a_press():
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(1, RUNNING, button=0)
+    lift.at(10, OPEN_AT_LANDING, button=0)
+    (updated,) = lift.at(12, OPEN_AT_LANDING)
+    assert (updated.change, updated.t_us, updated.onset_us) == (Change.UPDATED, us(10), us(0))
+    assert updated.criteria["doors_opened_in_zone"] is True
+    lift.at(20, TRAPPED_AT_LANDING, passenger=0)
+    lift.at(25, OPEN_AT_LANDING)
+    lift.wait_until(100)
+    assert [c for c, _, _ in lift.said(BUTTON)] == ["raised", "cleared", "updated"]
+
+
+def test_presses_and_letting_go_do_not_claim_that_doors_opened():
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(1, RUNNING, button=0)
+    assert [t.criteria["doors_opened_in_zone"] for t in lift.found] == [False, False]
+
+
+def test_after_the_doors_opened_the_next_press_is_the_first_of_a_new_series():
+    lift = Lift()
+    for t in (0, 100):
+        lift.at(t, RUNNING, button=1)
+        lift.at(t + 1, RUNNING, button=0)
+        lift.at(t + 2, RUNNING, button=1)
+        lift.at(t + 3, RUNNING, button=0)
+        lift.at(t + 10, OPEN_AT_LANDING)
+        lift.at(t + 20, TRAPPED_AT_LANDING, passenger=0)
+    assert presses(lift) == [1, 2, 1, 2]
+
+
+def test_a_press_at_open_doors_is_answered_at_once():
+    lift = Lift()
+    lift.at(0, OPEN_AT_LANDING)
+    lift.at(30, OPEN_AT_LANDING, button=1)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 30), ("updated", BUTTON, 30)]
+
+
+@pytest.mark.parametrize("door", [Door.CLOSED, Door.OPENING, Door.LOCKED, Door.HELD])
+def test_other_doors_or_open_ones_outside_the_zone_are_no_answer(door):
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(5, TRAPPED_AT_LANDING, door=door)
+    lift.at(10, OPEN_AT_LANDING, zone=0)
+    lift.wait_until(1000)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
+
+
+def test_an_instant_of_open_doors_is_no_answer():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING, button=1)
+    lift.at(5, OPEN_AT_LANDING)
+    lift.at(5.5, TRAPPED_AT_LANDING)
+    lift.wait_until(30)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
+    assert lift.raised() == [10]
+
+
+def test_a_tick_tells_the_answer_and_says_when_the_doors_opened():
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(5, OPEN_AT_LANDING)
+    assert lift.wait_until(5.999) == []
+    lift.wait_until(6)
+    assert lift.said(BUTTON)[-1] == ("updated", BUTTON, 5)
+
+
+def test_the_button_and_the_entrapment_are_two_findings():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING, button=1)
+    lift.wait_until(10)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
+    assert lift.said() == [("raised", LANDING, 10)]
+
+
+@pytest.mark.parametrize("unit", [Unit.ESCALATOR, Unit.WALK])
+def test_escalators_and_walks_have_no_alarm_button(unit):
+    lift = Lift()
+    lift.at(0, button=1, codes=(90,), unit=unit)
+    assert lift.found == []

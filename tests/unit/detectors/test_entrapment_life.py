@@ -1,0 +1,227 @@
+"""Windows, hysteresis, updates and evidence of the entrapment finding; per-lift parameters."""
+
+import numpy as np
+import pytest
+
+from detectors.bank import Bank
+from detectors.contract import NO_DUE_US
+from detectors.entrapment import EntrapmentParams
+from detectors.parameters import ParamError, from_overrides, thresholds
+from telemetry.columns import Door
+from telemetry.findings import Change
+from tests.unit.detectors.story import (
+    BETWEEN,
+    LANDING,
+    OPEN_AT_LANDING,
+    RUNNING,
+    TRAPPED_AT_LANDING,
+    TRAPPED_BETWEEN,
+    Lift,
+    us,
+)
+
+
+def test_the_defaults_are_those_of_the_domain():
+    p = EntrapmentParams()
+    assert (p.between_landings_window_us, p.at_landing_window_us, p.urgent_window_us) == (
+        30_000_000,
+        60_000_000,
+        10_000_000,
+    )
+    assert (p.doubtful_stop_windows, p.moving_speed_mps) == (3, 0.05)
+
+
+def test_per_lift_parameters_shorten_the_windows():
+    lift = Lift(between_landings_window_s=3, at_landing_window_s=5.5, urgent_window_s=1)
+    lift.at(0, TRAPPED_BETWEEN)
+    (raised,) = lift.wait_until(100)
+    assert lift.raised() == [3]
+    assert raised.thresholds["window_us"] == 3_000_000
+    at_landing = Lift(at_landing_window_s=5.5)
+    at_landing.at(0, TRAPPED_AT_LANDING)
+    at_landing.wait_until(100)
+    assert at_landing.raised() == [5.5]
+
+
+def test_an_urgent_window_longer_than_the_class_window_does_not_lengthen_it():
+    lift = Lift(between_landings_window_s=3)
+    lift.at(0, TRAPPED_BETWEEN, button=1)
+    lift.wait_until(100)
+    assert lift.raised() == [3]
+
+
+def test_motion_ends_the_stop_and_the_window_starts_anew():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN)
+    lift.at(29, RUNNING)
+    lift.at(29.5, TRAPPED_BETWEEN)
+    lift.wait_until(1000)
+    assert lift.raised() == [59.5]
+    assert lift.found[0].onset_us == us(29.5)
+
+
+@pytest.mark.parametrize(("pause_s", "expected_s"), [(10, 60), (10.5, 90.5)])
+def test_a_time_without_a_class_is_bridged_up_to_the_interruption_limit(pause_s, expected_s):
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.at(20, TRAPPED_AT_LANDING, door=Door.OPENING)
+    lift.at(20 + pause_s, TRAPPED_AT_LANDING)
+    lift.wait_until(1000)
+    assert lift.raised() == [expected_s]
+
+
+def test_a_window_is_completed_only_while_a_class_holds():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.at(58, TRAPPED_AT_LANDING, door=Door.OPENING)
+    lift.wait_until(63)
+    assert lift.said() == []
+    lift.at(64, TRAPPED_AT_LANDING)
+    assert lift.said() == [("raised", LANDING, 64)]
+    assert lift.found[0].onset_us == us(0)
+
+
+def test_both_classes_share_one_onset():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.at(40, TRAPPED_BETWEEN)
+    assert lift.said() == [("raised", BETWEEN, 40)]
+    assert lift.found[0].onset_us == us(0)
+
+
+def test_a_change_of_class_shorter_than_its_hold_is_not_told():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN)
+    lift.at(40, TRAPPED_AT_LANDING)
+    lift.at(49, TRAPPED_BETWEEN)
+    lift.at(60, TRAPPED_AT_LANDING)
+    lift.at(75, TRAPPED_BETWEEN)
+    lift.wait_until(1000)
+    assert lift.said() == [
+        ("raised", BETWEEN, 30),
+        ("updated", LANDING, 70),
+        ("updated", BETWEEN, 85),
+    ]
+
+
+def test_a_tick_completes_at_its_very_time_and_not_before():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN)
+    assert lift.wait_until(29.999999) == []
+    assert len(lift.wait_until(30)) == 1
+    assert lift.wait_until(31) == []
+
+
+def test_a_frame_that_tells_nothing_moves_the_time_all_the_same():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN)
+    (raised,) = lift.at(100)
+    assert (raised.t_us, raised.last_seen_us) == (us(30), us(0))
+
+
+def test_evidence_names_criteria_values_and_what_is_unknown():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN, height_m=12.5, floor=7, power=0, passenger=3)
+    (raised,) = lift.wait_until(30)
+    assert raised.criteria == {
+        "stopped": True,
+        "in_zone": False,
+        "door_not_opening": True,
+        "doors_open_in_zone": False,
+        "inside": True,
+        "inside_latched": True,
+        "presence_trusted": True,
+        "mains_off": False,
+        "button_pressed": None,
+        "mode_allows": True,
+    }
+    values = dict(raised.values)
+    assert values.pop("button") is None
+    assert values == {
+        "speed_mps": 0.0,
+        "height_m": 12.5,
+        "floor": 7,
+        "car": 0,
+        "door": 2,
+        "mode": 1,
+        "power": 0,
+        "passenger": 3,
+        "stop_mode": 1,
+        "people": 3,
+    }
+    assert raised.evidence()["unknown"] == ["button"]
+    assert raised.thresholds["window_us"] == 30_000_000
+    assert raised.thresholds["moving_speed_mps"] == 0.05
+
+
+def test_a_cleared_transition_shows_the_open_doors():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.at(70, OPEN_AT_LANDING)
+    lift.wait_until(72)
+    cleared = lift.found[-1]
+    assert cleared.change is Change.CLEARED
+    assert cleared.criteria["doors_open_in_zone"] is True
+    assert cleared.criteria["inside_latched"] is False
+
+
+def test_due_times_are_those_of_the_next_thing_to_tell():
+    bank = Bank(2)
+    assert bank.next_due_us() == NO_DUE_US
+    lift = Lift()
+    assert lift.bank.due_rows(np.array([us(10**6)])).tolist() == []
+    lift.at(0, TRAPPED_BETWEEN)
+    assert lift.bank.next_due_us() == us(30)
+    assert lift.bank.due_rows(np.array([us(29)])).tolist() == []
+    assert lift.bank.due_rows(np.array([us(30)])).tolist() == [0]
+    lift.at(1, power=1)
+    assert lift.bank.next_due_us() == us(10)
+    lift.wait_until(10)
+    assert lift.bank.next_due_us() == NO_DUE_US
+    lift.at(20, TRAPPED_AT_LANDING)
+    assert lift.bank.next_due_us() == us(30)
+    lift.at(21, OPEN_AT_LANDING)
+    assert lift.bank.next_due_us() == us(22)
+
+
+# ------------------------------------------------------------------ parameters
+
+
+def test_params_from_overrides_are_arrays_with_defaults():
+    p = from_overrides(EntrapmentParams, [{}, {"between_landings_window_s": 2.5}])
+    assert p.between_landings_window_us.tolist() == [30_000_000, 2_500_000]
+    assert p.at_landing_window_us.tolist() == [60_000_000, 60_000_000]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("between_landings_window_s", 0),
+        ("between_landings_window_s", "30"),
+        ("at_landing_window_s", -1),
+        ("urgent_window_s", float("nan")),
+        ("doubtful_stop_windows", 2.5),
+        ("moving_speed_mps", 100),
+        ("presence_stuck_openings", True),
+        ("betwen_landings_window_s", 3),
+    ],
+)
+def test_an_override_that_cannot_be_used_names_its_key(key, value):
+    with pytest.raises(ParamError, match=key):
+        from_overrides(EntrapmentParams, [{key: value}])
+    bank = Bank(1)
+    with pytest.raises(ParamError, match=key):
+        bank.set_overrides(0, {"urgent_window_s": 2, key: value})
+    assert bank._params["entrapment"].urgent_window_us.tolist() == [10_000_000]
+
+
+def test_setting_overrides_again_starts_from_the_defaults():
+    bank = Bank(2)
+    bank.set_overrides(1, {"urgent_window_s": 2})
+    bank.set_overrides(1, {"at_landing_window_s": 9})
+    assert bank._params["entrapment"].urgent_window_us.tolist() == [10_000_000, 10_000_000]
+    assert bank._params["entrapment"].at_landing_window_us.tolist() == [60_000_000, 9_000_000]
+
+
+def test_every_threshold_names_its_source():
+    assert all(spec.source for _, spec in thresholds(EntrapmentParams).values())
