@@ -44,9 +44,9 @@ INDEXES: Final = """
                       AND k.contype IN ('p', 'u') AND k.conrelid = $1)
     ORDER BY c.relname"""
 
-TRIGGERS: Final = """
+TRIGGERS: Final = r"""
     SELECT pg_get_triggerdef(oid) || ';' FROM pg_trigger
-    WHERE tgrelid = $1 AND NOT tgisinternal AND tgname <> 'ts_insert_blocker'
+    WHERE tgrelid = $1 AND NOT tgisinternal AND tgname NOT LIKE 'ts\_%'
     ORDER BY tgname"""
 
 FUNCTIONS: Final = """

@@ -82,7 +82,7 @@ async def last_before(conn: asyncpg.Connection, lane: int, now_us: int) -> int:
 
 
 async def prune(conn: asyncpg.Connection, lane: int, before_us: int) -> int:
-    """Forget batches handled before ``before_us``; only those that no recovery can need."""
+    """Forget batches handled before ``before_us``, never later ones than the snapshot's."""
     last = await last_before(conn, lane, before_us)
     return await execute(conn, "prune batches", queries()["prune_batches"], lane, last)
 

@@ -25,8 +25,10 @@ WHOLE_UP_TO_BYTES: Final = 1 << 20
 KEPT_BYTES: Final = 64 << 10
 """Of larger ones this much is kept, with size and digest."""
 
-TEXT_BYTES: Final = 1024
-"""Topics, keys and reasons are cut here: an index entry holds some 2,700 bytes."""
+TOPIC_BYTES: Final = 1024
+KEY_BYTES: Final = 512
+REASON_BYTES: Final = 128
+"""Where texts are cut: together they must fit into an index entry of some 2,700 bytes."""
 
 LARGEST_INT_BITS: Final = 1024
 """Integers beyond are described, not spelled: JSON numbers of thousands of digits help nobody."""
@@ -111,7 +113,7 @@ async def counts(conn: asyncpg.Connection) -> list[tuple[str, str, int, int]]:
     return [tuple(row) for row in rows]
 
 
-def clean(text: str, limit_bytes: int = TEXT_BYTES) -> str:
+def clean(text: str, limit_bytes: int) -> str:
     """Return the text as PostgreSQL can hold it: no NUL, no lone surrogates, not too long."""
     data = text.replace("\0", "\ufffd").encode("utf-8", "replace")
     return data[:limit_bytes].decode("utf-8", "ignore")
@@ -136,7 +138,8 @@ def _json_safe_container(value: Any, depth: int) -> Any:
         return "nested too deeply"
     if isinstance(value, Mapping):
         return {
-            clean(str(json_safe(k, depth + 1))): json_safe(v, depth + 1) for k, v in value.items()
+            clean(str(json_safe(k, depth + 1)), KEY_BYTES): json_safe(v, depth + 1)
+            for k, v in value.items()
         }
     if isinstance(value, list | tuple):
         return [json_safe(v, depth + 1) for v in value]
@@ -144,7 +147,8 @@ def _json_safe_container(value: Any, depth: int) -> Any:
 
 
 def _merge(merged: dict[tuple[Any, ...], list[Any]], letter: DeadLetter) -> None:
-    topic, key, reason = clean(letter.topic), clean(letter.key), clean(letter.reason)
+    topic, key = clean(letter.topic, TOPIC_BYTES), clean(letter.key, KEY_BYTES)
+    reason = clean(letter.reason, REASON_BYTES)
     identity = (topic, letter.sha256, letter.index, letter.cls, key, reason)
     received = moment(letter.received_us)
     known = merged.get(identity)

@@ -57,8 +57,9 @@ FROM batches WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3
 -- last_batch_before: the newest batch handled before $2
 SELECT id FROM batches WHERE lane = $1 AND now_us < $2 ORDER BY id DESC LIMIT 1
 
--- prune_batches: forget batches up to $2
-DELETE FROM batches WHERE lane = $1 AND id <= $2
+-- prune_batches: forget batches up to $2, but none that the snapshot does not hold
+DELETE FROM batches
+WHERE lane = $1 AND id <= least($2, coalesce((SELECT batch FROM snapshots WHERE lane = $1), $2))
 
 -- write_transitions: what the detectors said in one batch
 INSERT INTO transitions (lane, batch, n, elevator_id, time, onset, kind, kind_now, change, reason,

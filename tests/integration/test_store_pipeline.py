@@ -9,10 +9,20 @@ import asyncpg
 import numpy as np
 import pytest
 
-from ingest.store import batches, connect, frames, recovery, registry, transitions, writer_lock
+from ingest.store import (
+    batches,
+    connect,
+    frames,
+    recovery,
+    registry,
+    snapshots,
+    transitions,
+    writer_lock,
+)
 from ingest.store.batches import BatchRow
 from ingest.store.errors import CommitUnknown, ContentError, EpochLost, Unavailable
 from ingest.store.registry import NewElevator
+from ingest.store.snapshots import Head
 from service.stack import Stack
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
@@ -93,6 +103,16 @@ async def test_batches_come_back_in_order(opened: Open) -> None:
     assert batches.bounds_us(rows[1:2]) is None
     assert await batches.prune(conn, 0, START_US + 5) == 2
     assert await batches.after(conn, 0, 0) == rows[2:]
+
+
+async def test_batches_that_the_snapshot_does_not_hold_are_never_forgotten(opened: Open) -> None:
+    conn = await opened()
+    lease = await writer_lock.acquire(conn, 0, lambda: None)
+    for number in (1, 2, 3, 4):
+        await commit(conn, row(number))
+    await snapshots.write(conn, lease, Head(2, START_US, 0, "v1"), {})
+    assert await batches.prune(conn, 0, START_US + 10**9) == 2
+    assert [one.id for one in await batches.after(conn, 0, 0)] == [3, 4]
 
 
 async def test_a_second_process_stands_by_and_takes_over(opened: Open) -> None:

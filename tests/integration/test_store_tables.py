@@ -1,6 +1,7 @@
 """Registry, dead letters, transitions and snapshots in real tables."""
 
 import dataclasses
+import random
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -150,6 +151,57 @@ async def test_large_payloads_keep_their_beginning_and_long_topics_fit(
     await dead_letters.write(conn, [whole, large])
     kept = {row.index: row for row in await dead_letters.listed(conn)}
     assert (kept[0].kept, kept[1].kept, kept[1].size) == (1 << 20, 64 << 10, (1 << 20) + 1)
+
+
+def hostile_text(rng: random.Random, length: int) -> str:
+    alphabet = [
+        "\0",
+        "\ud800",
+        "\udfff",
+        "\uffff",
+        "\x1f",
+        '"',
+        "\\",
+        "\U0010ffff",
+        "电",
+        "%s",
+        "'",
+    ]
+    return "".join(rng.choice([*alphabet, chr(rng.randrange(1, 0x11000))]) for _ in range(length))
+
+
+def hostile_value(rng: random.Random, depth: int = 0) -> object:
+    plain = [
+        lambda: hostile_text(rng, rng.randrange(50)),
+        lambda: rng.randrange(-(1 << rng.randrange(1, 4000)), 1 << 4000),
+        lambda: rng.choice([float("inf"), float("nan"), -0.0, 1e308, 5e-324]),
+        lambda: rng.randbytes(20),
+        lambda: None,
+        lambda: object,
+    ]
+    if depth > 30 or rng.random() < 0.3:
+        return rng.choice(plain)()
+    if rng.random() < 0.5:
+        return [hostile_value(rng, depth + 1) for _ in range(rng.randrange(3))]
+    return {hostile_text(rng, 700): hostile_value(rng, depth + 1) for _ in range(rng.randrange(3))}
+
+
+async def test_no_content_keeps_a_letter_from_being_kept(conn: asyncpg.Connection) -> None:
+    rng = random.Random(20261122)
+    letters = [
+        letter(
+            n,
+            reason=hostile_text(rng, 300),
+            topic=hostile_text(rng, 3000),
+            key=hostile_text(rng, 3000),
+            cls="field",
+            raw=rng.randbytes(rng.randrange(100)),
+            detail={"value": hostile_value(rng), hostile_text(rng, 9): hostile_value(rng)},
+        )
+        for n in range(400)
+    ]
+    await dead_letters.write(conn, letters)
+    assert len(await dead_letters.listed(conn, limit=1000)) == 400
 
 
 def transition(n: int) -> Transition:

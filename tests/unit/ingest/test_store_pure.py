@@ -125,8 +125,8 @@ def test_damaged_pieces_raise_only_value_errors(noise: bytes) -> None:
 
 
 def test_cleaned_text_has_nothing_that_postgres_refuses() -> None:
-    assert clean("a\0b\ud800c") == "a\ufffdb?c"
-    assert len(clean("电" * 5000).encode()) <= 1024
+    assert clean("a\0b\ud800c", 99) == "a\ufffdb?c"
+    assert len(clean("电" * 5000, 1024).encode()) <= 1024
 
 
 JSON_LIKE = st.recursive(
