@@ -115,7 +115,8 @@ class Dispatcher:
         self._to_mark = asyncio.Event()
         self._all_marked = asyncio.Event()
         self._unsettled: set[tuple[UUID, str]] = set()
-        self._failing: set[str] = set()
+        self._failing: set[str] = set()  # steps that the database refuses just now
+        self._down: set[str] = set()  # endpoints that failed last
 
     @property
     def in_flight(self) -> dict[str, int]:
@@ -235,18 +236,26 @@ class Dispatcher:
             return Reply(error="timeout")
 
     def _note(self, delivery: Delivery, result: AttemptResult, step: Step, reply: Reply) -> None:
-        """Log the first failure of a message and its giving up, not each attempt."""
-        if step is Step.GIVE_UP or (step is Step.RETRY and delivery.attempt == 1):
-            write = log.error if step is Step.GIVE_UP else log.warning
-            write(
-                "delivery_given_up" if step is Step.GIVE_UP else "delivery_failed",
-                endpoint=label(delivery.endpoint),
-                message_id=str(delivery.message_id),
-                alarm_id=str(delivery.alarm_id),
+        """Log when an endpoint begins to fail and when it is well again, and what is given up."""
+        known = {
+            "endpoint": label(delivery.endpoint),
+            "alarm_id": str(delivery.alarm_id),
+            "message_id": str(delivery.message_id),
+        }
+        if step is Step.GIVE_UP:
+            log.error("delivery_given_up", **known, error=reply.error, status=reply.status)
+        elif step is Step.RETRY and delivery.endpoint not in self._down:
+            self._down.add(delivery.endpoint)
+            log.warning(
+                "endpoint_failed",
+                **known,
                 result=result.value,
-                status=reply.status,
                 error=reply.error,
+                status=reply.status,
             )
+        elif step is Step.DELIVERED and delivery.endpoint in self._down:
+            self._down.discard(delivery.endpoint)
+            log.info("endpoint_recovered", **known)
 
     async def _mark_results(self) -> None:
         """Record what came of attempts, in bulk, in the order in which they ended."""

@@ -21,6 +21,7 @@ SOURCE: Final = "/hoistway"
 """CloudEvents ``source``: a URI reference; one service, one outbox."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH: Final = EPOCH.replace(tzinfo=None)
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -39,7 +40,7 @@ def rfc3339(us: int | None) -> str | None:
     """Spell µs since epoch as RFC 3339 in UTC with all digits, ``2026-11-22T08:15:30.250000Z``."""
     if us is None:
         return None
-    return (EPOCH + timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_NAIVE_EPOCH + timedelta(microseconds=us)).isoformat(timespec="microseconds") + "Z"
 
 
 def cloud_event(message: Message, elevator: Elevator, texts: TextParams = DEFAULTS) -> bytes:

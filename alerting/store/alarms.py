@@ -9,6 +9,7 @@ order; the dispatcher's rounds take only free rows; persons' acts hold one. So n
 circle.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -46,6 +47,11 @@ from telemetry.transitions import Transition
 
 STATEMENT_S: Final = 10.0
 """A person's act or a dispatcher's round is refused rather than kept waiting for longer."""
+
+LIFTS_PER_PIECE: Final = 500
+"""Lifts folded and written in one go: some 100 ms of the event loop at most."""
+
+LOCKED_PAUSE_S: Final = 0.01
 
 NAME_LENGTH: Final = 200
 NOTE_LENGTH: Final = 2_000
@@ -90,9 +96,19 @@ class AlarmStore:
     async def apply(
         self, conn: Any, transitions: Sequence[Transition], contexts: Contexts, now_us: int
     ) -> Changes:
-        """Fold transitions into alarms, inside the caller's transaction."""
-        if not transitions:
-            return Changes()
+        """Fold transitions into alarms, inside the caller's transaction.
+
+        In pieces of whole lifts, which are independent of each other: a district without power is
+        thousands of raises at once, and the event loop must not stand still for it.
+        """
+        changes = Changes()
+        for piece in _pieces_of_lifts(transitions):
+            changes.add(await self._apply(conn, piece, contexts, now_us))
+        return changes
+
+    async def _apply(
+        self, conn: Any, transitions: Sequence[Transition], contexts: Contexts, now_us: int
+    ) -> Changes:
         ids = sorted({t.elevator_id for t in transitions})
         rows = await conn.fetch(queries()["lock_current"], ids)
         elevators = await self._elevators(conn, ids)
@@ -164,15 +180,37 @@ class AlarmStore:
     async def accept_all(
         self, names: Mapping[UUID, str], now_us: int, source: Source = Source.REPLY
     ) -> int:
-        """Take many cases at once; those that are over or unknown are left out."""
+        """Take many cases at once; those that are over or unknown are left out.
+
+        Alarms that the pipeline holds just now are taken in a later round: a wait for several
+        locks could close a circle.
+        """
+        accepted, rest = 0, set(names)
+        pool = self._required_pool()
+        while True:
+            async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
+                is_open = await conn.fetch(queries()["still_open"], list(rest))
+                rest = {r["id"] for r in is_open}
+                done = await self._accept_free(conn, {i: names[i] for i in rest}, now_us, source)
+            accepted += done.outcomes[Outcome.ACCEPTED]
+            rest -= done.known
+            if not rest:
+                return accepted
+            await asyncio.sleep(LOCKED_PAUSE_S)
+
+    async def _accept_free(
+        self, conn: Any, names: Mapping[UUID, str], now_us: int, source: Source
+    ) -> Changes:
         changes = Changes()
-        pool, params = self._required_pool(), self.settings.lifecycle
-        async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
-            for row in await conn.fetch(queries()["lock_open"], list(names)):
-                by = _name(names[row["id"]])
-                changes.add(decisions.accept(alarm_of(row), by, source, now_us, params))
-            await self.write(conn, changes)
-        return changes.outcomes[Outcome.ACCEPTED]
+        for row in await conn.fetch(queries()["lock_free"], list(names)):
+            alarm = alarm_of(row)
+            changes.known.add(alarm.id)
+            if alarm.open:
+                by = _name(names[alarm.id])
+                acts = decisions.accept(alarm, by, source, now_us, self.settings.lifecycle)
+                changes.add(acts)
+        await self.write(conn, changes)
+        return changes
 
     async def release(
         self,
@@ -273,6 +311,16 @@ class AlarmStore:
         if self._pool is None:
             raise RuntimeError("this AlarmStore was made without a pool")
         return self._pool
+
+
+def _pieces_of_lifts(transitions: Sequence[Transition]) -> Iterable[list[Transition]]:
+    """Split transitions so that each lift's stay together, in their order."""
+    by_lift: dict[int, list[Transition]] = {}
+    for t in transitions:
+        by_lift.setdefault(t.elevator_id, []).append(t)
+    rest = iter(by_lift.values())
+    while lifts := list(islice(rest, LIFTS_PER_PIECE)):
+        yield [t for lift in lifts for t in lift]
 
 
 async def _taken(

@@ -40,10 +40,13 @@ class Outbox:
     def __init__(self, alarms: AlarmStore, pool: asyncpg.Pool) -> None:
         self.alarms = alarms
         self._pool = pool
+        # Marks and timers touch the same rows in different orders: one after the other.
+        self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Any]:
         async with (
+            self._turn,
             translated(),
             self._pool.acquire(timeout=STATEMENT_S) as conn,
             conn.transaction(),

@@ -13,9 +13,8 @@ order by a.id for update;
 -- name: lock_one: one alarm, for a person's act
 select a.* from alarms a where a.id = $1 for update;
 
--- name: lock_open: of these alarms those that are not over
-select a.* from alarms a where a.id = any($1::uuid[]) and a.ended_at is null
-order by a.id for update;
+-- name: still_open: which of these alarms are not over
+select id from alarms where id = any($1::uuid[]) and ended_at is null;
 
 -- name: lock_escalations: alarms that nobody accepted in time; those in use come in the next round
 select a.* from alarms a where a.next_escalation_at <= $1
