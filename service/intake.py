@@ -25,8 +25,8 @@ from service.work import Work
 from telemetry.topics import frames_topic
 
 log = structlog.get_logger()
-MAX_READ_BYTES: Final = 1 << 24
-"""Bytes taken from the source at once at most [B]: 16 payloads of the largest size."""
+FRAME_BYTES: Final = 200
+"""Size of a frame on the wire, roughly [B]: bounds a batch before it is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ class Intake:
             return await self.make_work([], until_us, caught_up=self._source.state.caught_up)
         await asyncio.sleep(self._times.window_s)
         emptied = False
-        while not emptied and len(messages) < self._times.max_frames:
+        while not emptied and (room := self._times.max_frames - _weight(messages)) > 0:
             until_us = self._clock.now_us()
             emptied = self._source.state.waiting_messages == 0
             if not emptied:
-                messages += await self._read(self._times.max_frames - len(messages))
+                messages += await self._read(room)
         if not emptied:
             until_us = messages[-1].received_us
         caught_up = emptied and self._source.state.caught_up
@@ -113,8 +113,8 @@ class Intake:
         self._route(work)
         return work
 
-    async def _read(self, most: int) -> list[Message]:
-        return await self._source.read(most, MAX_READ_BYTES)
+    async def _read(self, frames: int) -> list[Message]:
+        return await self._source.read(frames, frames * FRAME_BYTES)
 
     def _count(self, batch: DecodedBatch) -> None:
         self._metrics.received.inc(batch.received)
@@ -137,6 +137,11 @@ class Intake:
             work.rejected[reason] += 1
             work.note(int(refused.index), reason)
         work.parts = {part.lane: part for part in routed.parts}
+
+
+def _weight(messages: Sequence[Message]) -> int:
+    """Return about how many frames these messages hold, judged by their size."""
+    return sum(1 + len(message.payload) // FRAME_BYTES for message in messages)
 
 
 def posted(gateway: str, payload: bytes, received_us: int) -> Message:
