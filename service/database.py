@@ -7,7 +7,7 @@ A pool of plain asyncpg connections; statements are bounded in time, because peo
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -113,24 +113,55 @@ async def watch_database(
 ) -> None:
     """Put on the board, for ever, whether the database answers and has the schema ``head``.
 
-    A database that answers slowly or not at all is found out after ``timeout_s`` [s].
+    It asks over a connection that it keeps, so busy callers of the pool are no loss of the
+    database. An answer that takes longer than ``timeout_s`` [s] shows at once as a loss and is
+    waited for: cancelling a statement of a server that hangs would hang as well.
     """
-    while True:
-        try:
-            async with asyncio.timeout(timeout_s):
-                wrong = schema_problem(await revision(pool), head)
-        except CONNECT_FAILURES as error:
-            board.set(Cause.DATABASE, f"{type(error).__name__}: {error}".rstrip(": "))
-        else:
-            board.clear(Cause.DATABASE)
-            board.put(Cause.MIGRATIONS, holds=wrong is not None, detail=wrong or "")
-        await asyncio.sleep(interval_s)
+    held: list[Any] = []
+    asking: asyncio.Task[str | None] | None = None
+    try:
+        while True:
+            asking = asyncio.create_task(_ask(pool, held), name="ask the database")
+            done, _ = await asyncio.wait({asking}, timeout=timeout_s)
+            if not done:
+                board.set(Cause.DATABASE, f"no answer within {timeout_s:g} s")
+                await asyncio.wait({asking})
+            _show(board, asking, head)
+            await asyncio.sleep(interval_s)
+    finally:
+        for connection in held:
+            connection.terminate()
+        if asking is not None:
+            asking.cancel()
+            await asyncio.wait({asking})
 
 
-async def revision(pool: asyncpg.Pool | asyncpg.Connection) -> str | None:
+async def _ask(pool: asyncpg.Pool, held: list[Any]) -> str | None:
+    if not held:
+        held.append(await pool.acquire())
+    try:
+        return await revision(held[0])
+    except CONNECT_FAILURES:
+        lost = held.pop()
+        lost.terminate()
+        await pool.release(lost)
+        raise
+
+
+def _show(board: Board, asked: asyncio.Task[str | None], head: str) -> None:
+    try:
+        wrong = schema_problem(asked.result(), head)
+    except CONNECT_FAILURES as error:
+        board.set(Cause.DATABASE, f"{type(error).__name__}: {error}".rstrip(": "))
+    else:
+        board.clear(Cause.DATABASE)
+        board.put(Cause.MIGRATIONS, holds=wrong is not None, detail=wrong or "")
+
+
+async def revision(connection: asyncpg.Pool | asyncpg.Connection) -> str | None:
     """Return the revision of the schema; None = there is none."""
     try:
-        return await pool.fetchval(statements()["schema_revision"])
+        return await connection.fetchval(statements()["schema_revision"])
     except asyncpg.UndefinedTableError:
         return None
 

@@ -14,9 +14,9 @@ class DatabaseSettings(Section):
     url: SecretStr | None = None
     """Where the database is, ``postgresql://user:password@host:port/name``. None: commands that
     need one stop and say so; there is no default because writing into the wrong one is worse."""
-    pool_size: Count = 4
-    """Connections for API, keys and dispatcher beside the one of each lane. Enough for a console
-    and a few dispatchers, small beside PostgreSQL's 100."""
+    pool_size: Annotated[int, Field(ge=4, le=1000)] = 8
+    """Connections for API and dispatcher beside the one of each lane. Two are held (notifications,
+    readiness), the dispatcher needs two more; small beside PostgreSQL's 100."""
     connect_timeout_s: Seconds = 5
     """Longest wait for a connection [s]. As long as readiness may take to notice a lost one."""
     statement_timeout_s: Seconds = 10

@@ -1,0 +1,164 @@
+"""Commands and readiness against real parts: doctor, keys, dead letters, the loss of a database."""
+
+import asyncio
+import json
+import os
+
+import pytest
+from pydantic import SecretStr
+
+from migrations.run import head_revision
+from service import broker_probe
+from service.cli import run
+from service.clock import ManualClock
+from service.database import open_pool, watch_database
+from service.doctor import Grade, examine
+from service.readiness import Board, Cause
+from service.settings import DatabaseSettings, MqttSettings, Settings, load, narrow
+from service.stack import open_stack
+from tests.conftest import ROOT
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SOON_S = 5.0
+"""Readiness must show a loss within this."""
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith("HOISTWAY_"):
+            monkeypatch.delenv(name)
+    return monkeypatch.setenv
+
+
+async def shows(board: Board, cause: Cause, *, holds: bool) -> None:
+    async with asyncio.timeout(SOON_S):
+        while (cause in board.causes()) != holds:  # noqa: ASYNC110 - a board has no event
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill", "freeze"])
+async def test_a_lost_database_shows_within_five_seconds(how):
+    with open_stack(ROOT, own=True, services=frozenset({"postgres"})) as stack:
+        board = Board(ManualClock(), {Cause.DATABASE})
+        async with open_pool(DatabaseSettings(url=SecretStr(stack.database_url))) as pool:
+            watching = asyncio.create_task(watch_database(board, pool, head_revision(), 0.5))
+            await shows(board, Cause.DATABASE, holds=False)
+            await shows(board, Cause.MIGRATIONS, holds=True)
+            (wrong,) = board.standing()
+            assert "no revision" in wrong.detail
+            await asyncio.to_thread(getattr(stack.postgres, how))
+            await shows(board, Cause.DATABASE, holds=True)
+            back = stack.postgres.thaw if how == "freeze" else stack.postgres.start
+            await asyncio.to_thread(back)
+            await shows(board, Cause.DATABASE, holds=False)
+            watching.cancel()
+
+
+async def test_the_schema_of_this_version_is_ready(database_url):
+    board = Board(ManualClock(), {Cause.MIGRATIONS})
+    async with open_pool(DatabaseSettings(url=SecretStr(database_url))) as pool:
+        watching = asyncio.create_task(watch_database(board, pool, head_revision(), 0.05))
+        await shows(board, Cause.MIGRATIONS, holds=False)
+        await pool.execute("UPDATE alembic_version SET version_num = '0000'")
+        await shows(board, Cause.MIGRATIONS, holds=True)
+        watching.cancel()
+    assert "0000" in board.standing()[0].detail
+
+
+def tree(database_url: str, mqtt_url: str, environ, **more: str) -> Settings:
+    environ("HOISTWAY_DATABASE_URL", database_url)
+    environ("HOISTWAY_MQTT_URL", mqtt_url)
+    environ("HOISTWAY_API_URL", "http://127.0.0.1:1")
+    for name, value in more.items():
+        environ(name, value)
+    return load()
+
+
+async def test_doctor_finds_all_well(database_url, mqtt_url, environ):
+    listening = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        settings = tree(
+            database_url, mqtt_url, environ,
+            HOISTWAY_DISPATCH_URLS=f"http://127.0.0.1:{port}", HOISTWAY_DISPATCH_SECRET=SECRET,
+        )  # fmt: skip
+        checks = {check.name: check for check in await examine(settings)}
+    for name in ("database", "timescale", "schema", "clock", "broker", "queue", "window",
+                 "endpoint", "dispatch", "settings"):  # fmt: skip
+        assert checks[name].grade is Grade.GOOD, checks[name]
+    assert checks["service"].grade is checks["keys"].grade is Grade.WARNING
+    assert "apache" in checks["timescale"].seen or "timescale" in checks["timescale"].seen
+
+
+async def test_doctor_names_what_is_missing(stack, environ):
+    empty = stack.database_url.rsplit("/", 1)[0] + "/postgres"
+    settings = tree(
+        empty, "mqtt://127.0.0.1:1", environ,
+        HOISTWAY_DISPATCH_URLS="http://127.0.0.1:1", HOISTWAY_DISPATCH_SECRET=SECRET,
+    )  # fmt: skip
+    checks = {check.name: check for check in await examine(settings)}
+    for name in ("schema", "timescale", "broker", "endpoint"):
+        assert checks[name].grade is Grade.FAILED, checks[name]
+        assert checks[name].remedy
+    assert "hoistway migrate" in checks["schema"].remedy
+
+
+async def test_doctor_sees_a_wrong_password_at_the_broker(database_url, mqtt_url, environ):
+    host = mqtt_url.rsplit("@", 1)[1]
+    settings = tree(database_url, f"mqtt://hoistway:geheim@{host}", environ)
+    (broker,) = [check for check in await examine(settings) if check.name == "broker"]
+    assert broker.grade is Grade.FAILED
+    assert "HOISTWAY_MQTT_URL" in broker.line()
+    assert "geheim" not in broker.line()
+
+
+async def test_doctor_sees_a_short_queue_and_a_narrow_window():
+    tight = {"max_queued_messages": "100", "max_inflight_messages": "20"}
+    with open_stack(
+        ROOT, own=True, services=frozenset({"mosquitto"}), mosquitto_settings=tight
+    ) as stack:
+        source = narrow.mqtt_source(Settings(mqtt=MqttSettings(url=SecretStr(stack.mqtt_url))))
+        found = await broker_probe.examine(source, "test")
+    assert found.session_kept
+    assert found.window == 20
+    assert 100 <= found.queued <= 140
+    assert found.version is not None
+    assert "mosquitto" in found.version
+
+
+def test_commands_over_a_real_database(database_url, environ, capsys):
+    environ("HOISTWAY_DATABASE_URL", database_url)
+    assert run(["keys", "create", "--role", "gateway", "--name", "gw-1"]) == 0
+    made = capsys.readouterr()
+    assert made.out.startswith("hwk_")
+    assert made.out.count("\n") == 1
+    assert run(["keys", "create", "--role", "gateway", "--name", "gw-1"]) == 1
+    assert "in force" in capsys.readouterr().err
+    assert run(["keys", "list", "--json"]) == 0
+    (key,) = json.loads(capsys.readouterr().out)
+    assert (key["name"], key["role"]) == ("gw-1", "gateway")
+    assert run(["keys", "revoke", "gw-1"]) == 0
+    assert run(["keys", "revoke", "gw-1"]) == 1
+    capsys.readouterr()
+    assert run(["dead-letters", "list"]) == 0
+    assert capsys.readouterr().out == "no dead letters\n"
+    assert run(["dead-letters", "show", "1"]) == 1
+    assert run(["migrate"]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace("hoistway:", "nobody:"), "refuses the user or password"),
+        (lambda url: url + "_none", "no such database"),
+        (lambda url: url.rsplit("/", 1)[0] + "/postgres", "has no schema; run `hoistway migrate`"),
+    ],
+)
+def test_a_wrong_database_is_one_line(stack, environ, capsys, change, words):
+    environ("HOISTWAY_DATABASE_URL", change(stack.database_url))
+    assert run(["keys", "list"]) == 3
+    err = capsys.readouterr().err
+    assert words in err
+    assert err.count("\n") == 1
