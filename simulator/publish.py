@@ -24,6 +24,8 @@ from telemetry.topics import status_topic
 URL_SETTING: Final = "HOISTWAY_MQTT_URL"
 MAX_IN_FLIGHT: Final = 60_000
 """Packet ids are 16 bits wide."""
+CLOSING_S: Final = 1.0
+"""Longest wait for a connection to close [s]."""
 _RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -144,8 +146,13 @@ class Publisher:
 
     async def __aenter__(self) -> Self:
         """Connect. Raises ``PublishError``."""
-        for line in self._lines:
-            await line.open()
+        try:
+            for line in self._lines:
+                await line.open()
+        except PublishError:
+            for line in self._lines:
+                await line.close()
+            raise
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._keepers = [self._tasks.create_task(line.keep()) for line in self._lines]
         return self
@@ -157,11 +164,12 @@ class Publisher:
         trace: TracebackType | None,
     ) -> None:
         """Disconnect; what is in flight stays unacknowledged."""
-        for keeper, line in zip(self._keepers, self._lines, strict=True):
+        for keeper in self._keepers:
             keeper.cancel()
-            line.close()
         if self._tasks:
             await self._tasks.__aexit__(kind, error, trace)
+        for line in self._lines:
+            await line.close()
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Send messages; returns when all are written. Waits while too many are in flight."""
@@ -257,12 +265,12 @@ class _Line:
                 )
                 connack = await self._reader.readexactly(4)
         except TimeoutError as error:
-            self.close()
+            await self.close()
             raise PublishError(
                 f"no answer from the MQTT broker {where}; see {URL_SETTING}"
             ) from error
         except asyncio.IncompleteReadError as error:
-            self.close()
+            await self.close()
             raise PublishError(
                 f"{where} closed the connection instead of answering; is {URL_SETTING} "
                 "an MQTT broker, and mqtts:// if it wants TLS?"
@@ -279,7 +287,7 @@ class _Line:
                 f"or set {URL_SETTING}"
             ) from error
         if connack[0] != packets.CONNACK_TYPE or connack[3]:
-            self.close()
+            await self.close()
             why = packets.REFUSALS.get(connack[3], "it is no MQTT broker")
             raise PublishError(f"{where}: {why}; check {URL_SETTING}")
         await self._resend()
@@ -300,7 +308,7 @@ class _Line:
             except (OSError, packets.BrokenStreamError, EOFError) as error:
                 self._report.last_error = str(error) or type(error).__name__
             self._up.clear()
-            self.close()
+            await self.close()
             self._report.reconnects += 1
             await self._reopen()
 
@@ -391,13 +399,22 @@ class _Line:
             topic = self._topics[message.topic] = message.topic.encode()
         return packets.publish(topic, message.payload, pid, duplicate=again, retain=message.retain)
 
-    def close(self) -> None:
-        """Close the connection if there is one."""
-        if self._writer is not None:
-            if self._up.is_set():
-                self._writer.write(packets.DISCONNECT)
-            self._writer.close()
-        self._reader = self._writer = None
+    async def close(self) -> None:
+        """Close the connection if there is one, within ``CLOSING_S``."""
+        writer, self._reader, self._writer = self._writer, None, None
+        if writer is None:
+            return
+        if self._up.is_set():
+            writer.write(packets.DISCONNECT)
+        self._up.clear()
+        writer.close()
+        try:
+            async with asyncio.timeout(CLOSING_S):
+                await writer.wait_closed()
+        except (OSError, TimeoutError) as error:
+            # closing a lost connection fails as the connection did; it is gone either way
+            self._report.last_error = self._report.last_error or str(error)
+            writer.transport.abort()
 
 
 def _tls(settings: PublishSettings) -> ssl.SSLContext:

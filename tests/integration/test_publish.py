@@ -76,6 +76,7 @@ async def subscribed(url: str, topic: str) -> AsyncIterator[Inbox]:
         task = asyncio.create_task(take())
         yield inbox
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def expected(codes: list[str], keys: list[FrameKey]) -> Counter[tuple[str, int, int]]:
@@ -215,30 +216,36 @@ async def test_what_cannot_be_reached_is_one_clear_line(broker, spoil, says):
     assert "\n" not in text
 
 
-async def test_something_else_than_a_broker_is_named():
-    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+@asynccontextmanager
+async def peer(answer: bytes | None) -> AsyncIterator[str]:
+    """Serve one client: hang up after its first bytes, or say ``answer`` and stay silent."""
+    served = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
+        if answer is not None:
+            writer.write(answer)
+            await reader.read()
         writer.close()
+        await writer.wait_closed()
+        served.set()
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(PublishError, match="closed the connection instead of answering"):
-        async with Publisher(PublishSettings(f"mqtt://127.0.0.1:{port}")):
-            pass
-    server.close()
-    await server.wait_closed()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await served.wait()
 
 
-async def test_a_silent_peer_is_given_up():
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = PublishSettings(f"mqtt://127.0.0.1:{port}", connect_timeout_s=0.2)
-    with pytest.raises(PublishError, match="no answer from the MQTT broker"):
-        async with Publisher(settings):
-            pass
-    server.close()
-    await server.wait_closed()
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "closed the connection instead of answering"),
+        (b"", "no answer from the MQTT broker"),
+        (b"HTTP/1.1 400", "it is no MQTT broker"),
+    ],
+)
+async def test_something_else_than_a_broker_is_named(answer, says):
+    async with peer(answer) as url:
+        with pytest.raises(PublishError, match=says):
+            async with Publisher(PublishSettings(url, connect_timeout_s=0.3)):
+                pass
