@@ -100,7 +100,8 @@ class MqttRig:
 
     async def restore(self, source: MqttSource) -> None:
         self.proxy.refusing = False
-        await until(lambda: source.state.subscribed)
+        # Not "subscribed": with a full buffer the answer to SUBSCRIBE waits until somebody reads.
+        await until(lambda: source.state.connected)
 
 
 def qos0(topic: str, payload: bytes) -> bytes:
