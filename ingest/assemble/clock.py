@@ -94,7 +94,11 @@ def opened(device_us: int, received_us: int, runs: Runs) -> ClockRun:
 
 def with_run(runs: Runs, run: ClockRun, device_us: int, params: AssembleParams) -> Runs:
     """Return ``runs`` with ``run`` (kept in its place, or appended) having seen ``device_us``."""
+    if device_us <= run.last_device_us and run in runs:
+        return runs
     seen = run._replace(last_device_us=max(run.last_device_us, device_us))
+    if runs and run is runs[-1]:
+        return (*runs[:-1], seen)
     if any(r.run == run.run for r in runs):
         return tuple(seen if r.run == run.run else r for r in runs)
     return (*runs, seen)[-params.offsets_kept :]

@@ -47,24 +47,33 @@ def plan_keys(state: KeyState, arrivals: FrameBatch, params: AssembleParams) -> 
     odd_positions = np.flatnonzero(odd).tolist()
     ids, times, seqs = (arrivals[c][doubtful] for c in ("elevator_id", "device_time_us", "seq"))
     if odd_positions:
-        extra = [k for i in odd_positions for k in _candidates(state, arrivals, i, params)]
-        more = np.array(extra, np.int64).reshape(-1, 3)
+        more = np.array(_candidates(state, arrivals, odd_positions, params), np.int64)
+        more = more.reshape(-1, 3).T
         ids, times, seqs = (
-            np.concatenate([a, b]) for a, b in zip((ids, times, seqs), more.T, strict=True)
+            np.concatenate([a, b]) for a, b in zip((ids, times, seqs), more, strict=True)
         )
     return KeyPlan(arrivals, odd_positions, ids, times, seqs)
 
 
-def _candidates(state: KeyState, arrivals: FrameBatch, i: int, params: AssembleParams) -> list[Key]:
-    row, device_us = int(arrivals["row"][i]), int(arrivals["device_time_us"][i])
-    runs = state.runs.get((row, int(arrivals["gateway_id"][i])), ())
-    head_us = int(state.stored_head_us[row])
-    elevator_id, seq = int(arrivals["elevator_id"][i]), int(arrivals["seq"][i])
-    return [
-        (elevator_id, device_us + offset, seq)
-        for offset in offsets(device_us, int(arrivals["received_us"][i]), runs, params)
-        if device_us + offset <= head_us
-    ]
+_OF_ODD = ("row", "gateway_id", "elevator_id", "seq", "device_time_us", "received_us")
+
+
+def _candidates(
+    state: KeyState, arrivals: FrameBatch, odd: list[int], params: AssembleParams
+) -> list[Key]:
+    """Return the keys under which frames may be stored, by clock run, not ahead of the head."""
+    keys: list[Key] = []
+    columns = (arrivals[c][odd].tolist() for c in _OF_ODD)
+    heads = state.stored_head_us[arrivals["row"][odd]].tolist()
+    for head_us, frame in zip(heads, zip(*columns, strict=True), strict=True):
+        row, gateway_id, elevator_id, seq, device_us, received_us = frame
+        runs = state.runs.get((row, gateway_id), ())
+        keys += [
+            (elevator_id, device_us + offset, seq)
+            for offset in offsets(device_us, received_us, runs, params)
+            if device_us + offset <= head_us
+        ]
+    return keys
 
 
 def settle_keys(
@@ -143,17 +152,7 @@ class _Clocks:
         clock = np.zeros(len(time_us), np.int8)
         if odd:
             time_us = time_us.copy()
-            columns = (
-                self._arrivals[c][odd].tolist()
-                for c in (
-                    "row",
-                    "gateway_id",
-                    "elevator_id",
-                    "seq",
-                    "device_time_us",
-                    "received_us",
-                )
-            )
+            columns = (self._arrivals[c][odd].tolist() for c in _OF_ODD)
             for i, frame in zip(odd, zip(*columns, strict=True), strict=True):
                 offset = self._offset(*frame)
                 time_us[i] += offset
@@ -169,10 +168,11 @@ class _Clocks:
         if runs is None:
             runs = self._state.runs.get(key, ())
         identity = row, gateway_id, seq, device_us
-        tried = list(offsets(device_us, received_us, runs, self._params))
         offset = self._seen.get(identity)
-        if offset is None or offset not in tried:
-            offset = self._stored_under(elevator_id, seq, device_us, tried)
+        if offset is not None or self._found:
+            tried = list(offsets(device_us, received_us, runs, self._params))
+            if offset not in tried:
+                offset = self._stored_under(elevator_id, seq, device_us, tried)
         if offset is None:
             offset = self._new_offset(key, elevator_id, device_us, received_us, runs)
         self._seen[identity] = offset
@@ -181,7 +181,7 @@ class _Clocks:
     def _stored_under(
         self, elevator_id: int, seq: int, device_us: int, tried: list[int]
     ) -> int | None:
-        for offset in tried if self._found else ():
+        for offset in tried:
             place = self._found.get((elevator_id, device_us + offset, seq))
             if place is not None and self._known["device_time_us"][place] == device_us:
                 return offset

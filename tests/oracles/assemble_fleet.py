@@ -40,7 +40,7 @@ def _lift(rng, row, kind):
     seq = int(rng.integers(1, 500)) if kind.first_seq is None else kind.first_seq
     true_us = T0_US + int(rng.integers(0, SECOND)) + row
     sent = []
-    for mark in range(int(rng.integers(20, 60))):
+    for mark in range(int(rng.integers(15, 45))):
         true_us += int(rng.choice([300_000, 500_000, SECOND, 5 * SECOND]) + rng.integers(0, 900))
         if kind.restarts and mark > 5 and rng.random() < 0.04:
             seq = int(rng.integers(0, 2))

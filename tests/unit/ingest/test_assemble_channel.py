@@ -31,7 +31,7 @@ def steps(world):
 
 def fleets(seed, kind=None):
     for rng in generators(seed, FLEETS):
-        n_rows = int(rng.integers(1, 6))
+        n_rows = int(rng.integers(1, 5))
         yield rng, n_rows, fleet(rng, n_rows, kind)
 
 
