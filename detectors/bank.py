@@ -25,8 +25,8 @@ from detectors.parameters import (
     dense,
     gathered,
     grown,
+    set_overrides,
     thresholds,
-    with_overrides,
 )
 from detectors.segments import NEVER_US, Segments
 from detectors.signals import from_lift
@@ -132,7 +132,7 @@ class Bank:
         """
         check_overrides(overrides, self.detectors)
         for d in self.detectors:
-            self._params[d.name] = with_overrides(self._params[d.name], row, overrides)
+            set_overrides(self._params[d.name], row, overrides)
 
     def grow(self, n_rows: int) -> None:
         """Make room for more lifts; fewer than now is no change."""

@@ -142,9 +142,9 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentPara
 
 def _among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
     """Tell which values are among a few enumeration members; unknown is none of them."""
-    table = np.zeros(16, np.bool_)
+    table = np.zeros(256, np.bool_)
     table[list(chosen)] = True
-    return table[values]
+    return table[values.astype(np.uint8)]
 
 
 def _held_columns(state: State, batch: LiftFrames) -> dict[str, NDArray[Any]]:

@@ -103,19 +103,18 @@ def spread_all(params: P, row: NDArray[Any]) -> P:
     return replace(params, **spread)
 
 
-def with_overrides(params: P, row: int, overrides: Mapping[str, Any]) -> P:
-    """Return params in which one lift has the defaults, changed by ``overrides``.
+def set_overrides(params: LiftParams, row: int, overrides: Mapping[str, Any]) -> None:
+    """Give one lift of arrays over lifts the defaults, changed by ``overrides``; in place.
 
-    Keys of other detectors are passed over; ``check_overrides`` finds keys of none.
+    Keys of other detectors are passed over; ``check_keys`` finds keys of none. Raises
+    ``ParamError`` before anything changes.
     """
-    default, changed = type(params)(), {}
+    default, chosen = type(params)(), {}
     for key, (name, spec) in thresholds(type(params)).items():
-        values = getattr(params, name).copy()
-        values[row] = (
-            converted(key, spec, overrides[key]) if key in overrides else (getattr(default, name))
-        )
-        changed[name] = values
-    return replace(params, **changed)
+        value = getattr(default, name)
+        chosen[name] = converted(key, spec, overrides[key]) if key in overrides else value
+    for name, value in chosen.items():
+        getattr(params, name)[row] = value
 
 
 def from_overrides(params_type: type[P], rows: list[Mapping[str, Any]]) -> P:

@@ -64,7 +64,7 @@ def test_motion_ends_the_stop_and_the_window_starts_anew():
 def test_a_time_without_a_class_is_bridged_up_to_the_interruption_limit(pause_s, expected_s):
     lift = Lift()
     lift.at(0, TRAPPED_AT_LANDING)
-    lift.at(20, TRAPPED_AT_LANDING, door=Door.OPENING)
+    lift.every(1, 20, 20 + pause_s, TRAPPED_AT_LANDING, door=Door.OPENING)
     lift.at(20 + pause_s, TRAPPED_AT_LANDING)
     lift.wait_until(1000)
     assert lift.raised() == [expected_s]
