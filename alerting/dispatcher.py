@@ -12,7 +12,6 @@ or a start.
 """
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,6 +24,7 @@ import structlog
 from alerting import retry
 from alerting.alarm import Source
 from alerting.errors import StoreUnavailableError
+from alerting.lane import Lane, Pause, wait
 from alerting.outgoing import (
     AcceptPort,
     Attempted,
@@ -74,22 +74,6 @@ class DispatchCounts:
     store_failures: int = 0
 
 
-class _Lane:
-    """What one endpoint has under way."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
-        self.wake = asyncio.Event()
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.retries_us: list[int] = []  # heap of known due times
-
-    def wait_s(self, now_us: int, poll_s: float) -> float:
-        """Return how long nothing can be due that this process knows of."""
-        while self.retries_us and self.retries_us[0] <= now_us:
-            heapq.heappop(self.retries_us)
-        return min(poll_s, (self.retries_us[0] - now_us) / 1e6) if self.retries_us else poll_s
-
-
 class Dispatcher:
     """The sending side of the service; ``run`` returns after ``stop``."""
 
@@ -109,7 +93,7 @@ class Dispatcher:
         self._signer = signer
         self._clock = clock
         self._settings = settings
-        self._lanes = [_Lane(e) for e in settings.endpoints]
+        self._lanes = [Lane(e) for e in settings.endpoints]
         self._stopping = asyncio.Event()
         self._results: list[Attempted] = []
         self._to_mark = asyncio.Event()
@@ -156,29 +140,29 @@ class Dispatcher:
                     await self._all_marked.wait()
         return len(self._unsettled)
 
-    async def _send(self, lane: _Lane, group: asyncio.TaskGroup) -> None:
+    async def _send(self, lane: Lane, group: asyncio.TaskGroup) -> None:
         """Keep one endpoint's slots busy with what is due."""
         limit = self._settings.in_flight
         while not self._stopping.is_set():
             lane.wake.clear()
-            room = limit - len(lane.tasks)
+            await lane.paced(limit)
             # Unmarked results count too, so that a database outage bounds them.
-            room = min(room, 4 * limit - len(self._results))
+            room = min(limit - len(lane.tasks), 4 * limit - len(self._results))
             claimed = await self._claim(lane, room) if room > 0 else []
             for delivery in claimed:
                 self._unsettled.add(delivery.key)
-                task = group.create_task(self._attempt(delivery))
+                task = group.create_task(self._attempt(lane, delivery))
                 lane.tasks.add(task)
                 task.add_done_callback(lambda t: self._finished(lane, t))
             if room <= 0 or len(claimed) < room:
                 wait_s = lane.wait_s(self._clock.now_us(), self._settings.poll_s)
-                await _wait(lane.wake, wait_s)
+                await wait(lane.wake, wait_s)
 
-    def _finished(self, lane: _Lane, task: asyncio.Task[None]) -> None:
+    def _finished(self, lane: Lane, task: asyncio.Task[None]) -> None:
         lane.tasks.discard(task)
         lane.wake.set()
 
-    async def _claim(self, lane: _Lane, room: int) -> list[Delivery]:
+    async def _claim(self, lane: Lane, room: int) -> list[Delivery]:
         now_us = self._clock.now_us()
         claimed = await self._once(
             f"claim {label(lane.endpoint)}",
@@ -187,7 +171,7 @@ class Dispatcher:
         # A lease can run out while its result waits to be marked: that one is not sent again.
         return [d for d in claimed or () if d.key not in self._unsettled]
 
-    async def _attempt(self, delivery: Delivery) -> None:
+    async def _attempt(self, lane: Lane, delivery: Delivery) -> None:
         """Make one attempt and leave its result to be marked."""
         started_us = self._clock.now_us()
         headers = {
@@ -208,6 +192,7 @@ class Dispatcher:
             str(delivery.message_id),
             self._settings.retry,
         )
+        lane.note(result)
         self.counts.attempts[result] += 1
         self.counts.steps[decision.step] += 1
         self._note(delivery, result, decision.step, reply)
@@ -286,7 +271,7 @@ class Dispatcher:
                 self._unsettled.discard(key)
                 lane = lanes[attempted.delivery.endpoint]
                 if attempted.next_us is not None:
-                    heapq.heappush(lane.retries_us, attempted.next_us)
+                    lane.expect(attempted.next_us)
                 lane.wake.set()
 
     async def _accept(self, batch: Sequence[Attempted]) -> None:
@@ -317,7 +302,7 @@ class Dispatcher:
         return total
 
     async def _listen(self) -> None:
-        pause_s = _Pause()
+        pause_s = Pause()
         while True:
             try:
                 await self._outbox.listen(self._notified)
@@ -345,7 +330,7 @@ class Dispatcher:
 
     async def _insist(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         """Do it, as often as it takes."""
-        pause_s = _Pause()
+        pause_s = Pause()
         while True:
             try:
                 result = await call()
@@ -366,21 +351,3 @@ class Dispatcher:
         if what in self._failing:
             self._failing.discard(what)
             log.info("dispatch_store_recovered", step=what)
-
-
-class _Pause:
-    """Pauses between tries: 0.2 s, doubling up to 5 s."""
-
-    def __init__(self) -> None:
-        self._next_s = 0.2
-
-    def next(self) -> float:
-        pause_s, self._next_s = self._next_s, min(5.0, self._next_s * 2)
-        return pause_s
-
-
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    """Wait for the event or the time, whichever comes first."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, timeout_s)):
-            await event.wait()

@@ -95,6 +95,23 @@ async def test_32_in_flight_per_endpoint() -> None:
     assert len(client.sent) == 200
 
 
+async def test_a_dead_endpoint_with_a_long_queue_is_asked_32_times_a_second() -> None:
+    alive = False
+    outbox = MemoryOutbox()
+    client = FakeClient(lambda url: 200 if alive or url == TWO else 500)
+    for n in range(300):
+        outbox.add(ONE, T0, f"a{n}")
+    async with running(outbox, client):
+        await asyncio.sleep(20)
+        assert 500 < len(client.times(ONE)) < 720
+        outbox.add(TWO, LoopClock().now_us(), "other")
+        await asyncio.sleep(0.1)
+        assert len(client.times(TWO)) == 1
+        alive = True
+        await asyncio.sleep(35)
+        assert all(r.state == "delivered" for r in outbox.rows)
+
+
 async def test_messages_of_one_alarm_go_one_after_the_other() -> None:
     failures = iter([500, 500, 200, 500, 200, 200])
     outbox, client = MemoryOutbox(), FakeClient(lambda _: next(failures))
