@@ -37,8 +37,6 @@ class LimitSettings(Section):
 
     payload_max_bytes: Annotated[int, Field(ge=1024, le=256 * MIB)] = MIB
     """Largest payload that is decoded or kept whole [B]. The broker's message_size_limit too."""
-    payload_kept_bytes: Annotated[int, Field(ge=0, le=MIB)] = 65_536
-    """Kept of a payload above the maximum, with its size and digest [B]."""
     unconfirmed_per_gateway_max: Count = 1_000
     """Unknown lifts that one gateway may introduce [lifts]; above, too_many_unknown. A gateway
     serves tens of lifts, so a thousand is a mistake or an attack."""
@@ -85,8 +83,6 @@ class HistorySettings(Section):
     on a state that is two minutes old."""
     dispatch_max_age_h: Annotated[float, Field(gt=0, le=720)] = 24
     """Onsets older than this are recorded as past and never dispatched [h]."""
-    silence_suspended_intervals: Annotated[float, Field(ge=0, le=100)] = 1.5
-    """Expected intervals after start, reconnect and resume in which silence is no finding."""
 
 
 class RegistrySettings(Section):
@@ -104,10 +100,6 @@ class SnapshotSettings(Section):
     """Time between snapshots [s]; recovery replays at most about this much."""
     interval_frames: Count = 500_000
     """Frames between snapshots under load [frames]; about five seconds at the rated load."""
-    piece_lifts: Annotated[int, Field(ge=1, le=65_536)] = 4_096
-    """Lifts per stored piece; only pieces that changed are written."""
-    rebuild_s: Seconds = 7_200
-    """History read when no snapshot is readable [s]. Longer than any hold window by far."""
 
 
 class DetectSettings(Section):
