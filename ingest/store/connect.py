@@ -4,6 +4,7 @@ A lane's connection is its own: one transaction holds COPY, named queries and al
 A transaction that ends in doubt leaves a closed connection behind, never one in an unknown state.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ from ingest.store.errors import (
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MIN_TIME_US: Final = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 MAX_TIME_US: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+
+
+ROLLBACK_TIMEOUT_S: Final = 2.0
+"""A rollback is quick; if it is not, closing the connection does the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ async def transaction(
         await running.start()
     try:
         yield
-    except BaseException:
-        await _roll_back(conn, running)
+    except BaseException as error:
+        await _roll_back(conn, running, error)
         raise
     try:
         with commit_errors() if writes else store_errors("end of reading"):
@@ -109,14 +114,20 @@ def micros(time: datetime) -> int:
     return (time - EPOCH) // timedelta(microseconds=1)
 
 
-async def _roll_back(conn: asyncpg.Connection, running: Transaction) -> None:
-    """Roll back; if that fails the connection is gone, and the transaction with it."""
+async def _roll_back(conn: asyncpg.Connection, running: Transaction, error: BaseException) -> None:
+    """Roll back, or end the connection and so the transaction with it.
+
+    A server that gave no answer to the statement would give none to the rollback either. The error
+    that brought us here is the one to tell, so what the rollback says is not.
+    """
+    silent = isinstance(error, Unavailable) and error.sqlstate is None
     done = False
     try:
-        # The error that brought us here is the one to tell, not the one of the rollback.
-        with suppress(*DRIVER_ERRORS):
-            await running.rollback()
-            done = True
+        if not silent:
+            with suppress(*DRIVER_ERRORS):
+                async with asyncio.timeout(ROLLBACK_TIMEOUT_S):
+                    await running.rollback()
+                done = True
     finally:
         if not done:
             conn.terminate()

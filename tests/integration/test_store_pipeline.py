@@ -9,9 +9,11 @@ import asyncpg
 import numpy as np
 import pytest
 
+from ingest.dead_letters import DeadLetter
 from ingest.store import (
     batches,
     connect,
+    dead_letters,
     frames,
     recovery,
     registry,
@@ -81,7 +83,7 @@ async def waiters(conn: asyncpg.Connection) -> int:
 
 async def until_somebody_waits(conn: asyncpg.Connection) -> None:
     async with asyncio.timeout(20):
-        while not await waiters(conn):  # noqa: ASYNC110 - only the server knows
+        while not await waiters(conn):
             await asyncio.sleep(0.005)
 
 
@@ -284,6 +286,40 @@ async def test_a_stopped_server_is_unavailable_and_comes_back(own_stack: Stack) 
     await again.close()
 
 
+async def test_a_hanging_server_is_noticed_and_nothing_waits_for_a_rollback(
+    own_stack: Stack,
+) -> None:
+    server = own_stack.postgres
+    if server is None:
+        pytest.skip("the database comes from outside: it is not ours to freeze")
+    patient = connect.ConnectOptions(connect_timeout_s=20)
+    hasty = connect.ConnectOptions(command_timeout_s=0.5)
+    timed = await connect.open_connection(own_stack.database_url, hasty)
+    cancelled = await connect.open_connection(own_stack.database_url, patient)
+
+    async def ask(conn: asyncpg.Connection) -> None:
+        async with connect.transaction(conn):
+            await asyncio.to_thread(server.freeze)
+            await connect.fetch(conn, "ask", "SELECT 1")
+
+    try:
+        async with asyncio.timeout(15):
+            with pytest.raises(Unavailable, match="ask"):
+                await ask(timed)
+            await asyncio.to_thread(server.thaw)
+            asking = asyncio.create_task(ask(cancelled))
+            await asyncio.wait([asking], timeout=0.5)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+    finally:
+        await asyncio.to_thread(server.thaw)
+    assert timed.is_closed()
+    assert cancelled.is_closed()
+    again = await connect.open_connection(own_stack.database_url)
+    await again.close()
+
+
 async def test_a_url_of_another_kind_is_one_clear_line() -> None:
     with pytest.raises(Unavailable, match="postgresql://user:pw@host:port/db"):
         await connect.open_connection("mysql://a/b")
@@ -386,3 +422,43 @@ async def test_rebuilding_starts_two_hours_back(opened: Open) -> None:
         await commit(conn, row(number, now_us=START_US - int(hours * hour_us)))
     assert await recovery.rebuild_from(conn, 0, START_US) == 2
     assert await recovery.rebuild_from(conn, 1, START_US) == 0
+
+
+async def test_lanes_write_side_by_side_into_the_same_new_chunks(opened: Open) -> None:
+    async def run_lane(lane: int) -> None:
+        conn = await opened()
+        lease = await writer_lock.acquire(conn, lane, lambda: None)
+        for number in range(1, 16):
+            mixed = frames_of(number, 40)
+            mine = mixed.take(mixed["elevator_id"] % 2 == lane)
+            letters = [letter_of(n) for n in (range(5) if lane else reversed(range(5)))]
+            async with connect.transaction(conn):
+                await batches.write(conn, row(number, lease.epoch, lane=lane))
+                await frames.write(conn, mine, number, np.arange(len(mine)) % 2 == 0)
+                await dead_letters.write(conn, letters)
+
+    await asyncio.gather(run_lane(0), run_lane(1))
+    conn = await opened()
+    assert await conn.fetchval("SELECT count(*) FROM frames") == 15 * 40
+    assert await dead_letters.counts(conn) == [("frame", "bad_time", 5, 150)]
+    for lane in (0, 1):
+        read = [s async for s in recovery.batches_after(conn, lane, 0, lanes=2)]
+        assert [s.row.id for s in read] == list(range(1, 16))
+        lifts = np.concatenate([s.frames["elevator_id"] for s in read])
+        assert set((lifts % 2).tolist()) == {lane}
+
+
+def letter_of(index: int) -> DeadLetter:
+    return DeadLetter("frame", "bad_time", "t", b"\1" * 32, index, "", 1, b"x", {}, START_US)
+
+
+async def test_a_batch_over_four_hundred_days_is_one_transaction(opened: Open) -> None:
+    conn = await opened()
+    n = 800
+    time_us = START_US - np.arange(n) % 400 * 86_400_000_000
+    batch = FrameBatch.make(n, elevator_id=1, time_us=time_us, seq=np.arange(n))
+    async with connect.transaction(conn):
+        await frames.write(conn, batch, 1, np.zeros(n, np.bool_))
+    found = await frames.lookup(conn, batch["elevator_id"], batch["time_us"], batch["seq"])
+    assert len(found.frames) == n
+    assert await frames.stored_heads(conn, [1]) == {1: START_US}

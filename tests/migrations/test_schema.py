@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import Connection
 
 from ingest.store.layout import STORED
-from migrations import run
+from migrations import run, server
 from migrations.dump import dump_schema
-from migrations.server import MigrationError, ensure_extension
+from migrations.server import Edition, MigrationError, ensure_extension
 from service.stack import Stack, open_stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -256,3 +256,29 @@ def test_a_server_without_timescaledb_is_told_what_to_install() -> None:
     assert "install the package" in str(caught.value)
     assert "or use the server" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_refuses_community_features_is_migrated_all_the_same(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (license_,) = ask(empty_database, "SELECT current_setting('timescaledb.license', true)")
+    if license_[0] == Edition.COMMUNITY:
+        pytest.skip("this server refuses nothing")
+    monkeypatch.setattr(server, "edition", lambda connection: Edition.COMMUNITY)
+    notes = run.upgrade(empty_database).notes
+    assert len(notes) == 3
+    assert all(note.startswith("left out") and "license" in note for note in notes)
+    assert dump(empty_database) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_the_alembic_program_works_for_people_who_write_revisions(empty_database: str) -> None:
+    program = [sys.executable, "-m", "alembic", "-c", "migrations/alembic.ini"]
+    for words in (["upgrade", "head"], ["downgrade", "base"], ["upgrade", "head"]):
+        command = [*program, "-x", f"url={empty_database}", *words]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    assert revision(empty_database) == run.head_revision()
+    without_url = subprocess.run(
+        [*program, "upgrade", "head"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert without_url.returncode != 0
+    assert "-x url=" in without_url.stderr
