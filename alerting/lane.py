@@ -1,7 +1,7 @@
 """What one dispatch endpoint has under way, and how fast it may be asked.
 
-Bookkeeping for ``dispatcher``; decides only the pace of an endpoint that takes nothing. Times of the
-loop are seconds, times of day µs since epoch.
+Bookkeeping for ``dispatcher``; decides only the pace of an endpoint that takes nothing. Times of
+the loop are seconds, times of day µs since epoch.
 """
 
 import asyncio

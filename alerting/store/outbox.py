@@ -30,8 +30,8 @@ from alerting.store.rows import alarm_of, as_json, micros, moment, queries
 
 CHANNEL: Final = "hoistway_deliveries"
 
-ROUND: Final = 1_000
-"""Alarms per transaction of a timer: bounds how long their rows are locked."""
+ROUND: Final = 200
+"""Alarms per transaction of a timer: bounds how long marks and the pipeline wait for it."""
 
 
 class Outbox:
