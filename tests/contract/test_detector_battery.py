@@ -323,6 +323,26 @@ def ticked_run(rng, fleet, overrides, detector, driven_by_due):
 
 @every_detector
 @seeded
+def test_frames_with_a_stream_time_are_the_frames_and_then_the_tick(detector, seed):
+    rng = Random(seed)
+    fleet = random_fleet(seed, 4, 120, calm=seed % 2 == 0)
+    one, two = Bank(4), Bank(4)
+    for batch in random_splits(rng, by_time(fleet), largest=7):
+        newest_us = max((frame["time_us"] for _, frame in batch), default=START_US)
+        now_us = np.array([newest_us + rng.choice((-S, 0, 1, 5 * S, 40 * S)) for _ in range(4)])
+        frames = batch_of([lift for lift, _ in batch], [frame for _, frame in batch])
+        together = one.step(frames, now_us, range(4))
+        one.adopt(together)
+        found = step_once(two, batch, detector.name)
+        found += step_once(two, dict(enumerate(now_us.tolist())), detector.name)
+        assert canonical(found_in(together, detector.name)) == canonical(found)
+        other = two.snapshot(range(4))
+        for key, array in one.snapshot(range(4)).items():
+            np.testing.assert_array_equal(array, other[key], err_msg=key)
+
+
+@every_detector
+@seeded
 def test_a_lift_is_due_exactly_when_a_tick_would_tell_something(detector, seed):
     bank = Bank(1, {0: SHORT})
     for frame in random_fleet(seed, 1, 120)[0]:
