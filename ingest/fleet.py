@@ -190,6 +190,11 @@ class Fleet:
         """Return the number of rows of a lane."""
         return len(self._ids_of_lane[lane])
 
+    def confirmed_and_not(self) -> tuple[int, int]:
+        """Return how many lifts are confirmed in the registry, and how many are not."""
+        unconfirmed = self._unconfirmed.total()
+        return len(self._records) - unconfirmed, unconfirmed
+
     def elevator_ids(self, lane: int = 0) -> NDArray[np.int64]:
         """Return the registry keys of the rows of a lane, shape (n_rows,)."""
         return np.array(self._ids_of_lane[lane], np.int64)

@@ -31,7 +31,7 @@ from ingest.mqtt_source import MqttSource
 from ingest.store import registry
 from ingest.store.connect import ConnectOptions
 from migrations.run import head_revision
-from service.blindness import Blindness, measure_loop_lag, show_backlog, show_source_state
+from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
 from service.cases import Cases
 from service.clock import SystemClock
 from service.core import LaneCore
@@ -152,7 +152,8 @@ class _Service:
             dispatcher = await self._dispatcher(stack, pool, alarms)
             dispatching = tasks.create_task(self._dispatch(dispatcher), name="dispatcher")
             showing = tasks.create_task(
-                show_backlog(self.metrics, Outbox(alarms, pool)), name="show-backlog"
+                show_standing(self.metrics, Outbox(alarms, pool), pool, self.fleet, self.lanes),
+                name="show-standing",
             )
             await self._recover(alarms)
             await stack.enter_async_context(source)

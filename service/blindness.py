@@ -4,16 +4,23 @@ Small loops for ``service.app``; each ends by cancellation only.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import asyncpg
 
 from alerting.announce import Announcer
 from alerting.announce import Cause as BlindCause
 from alerting.errors import StoreUnavailableError
 from alerting.store import Outbox
+from ingest.fleet import Fleet
 from ingest.source import FrameSource
+from service.database import CONNECT_FAILURES
+from service.lane import Lane
 from service.metrics import Metrics
 from service.readiness import Board, Cause, show_source
+from service.sql import statements
+from telemetry.findings import FindingKind
 
 CAUSES: Final = {
     Cause.DATABASE: BlindCause.DATABASE,
@@ -73,13 +80,23 @@ async def show_source_state(board: Board, source: FrameSource) -> None:
         await asyncio.sleep(0.5)
 
 
-async def show_backlog(metrics: Metrics, outbox: Outbox) -> None:
-    """Carry the outbox's backlog into the metrics."""
+async def show_standing(
+    metrics: Metrics, outbox: Outbox, pool: asyncpg.Pool, fleet: Fleet, lanes: Sequence[Lane]
+) -> None:
+    """Carry what stands open into the metrics: deliveries, alarms, lifts, waiting frames."""
     while True:
+        metrics.waiting.set(sum(lane.core.n_waiting for lane in lanes))
+        confirmed, unconfirmed = fleet.confirmed_and_not()
+        metrics.elevators.labels(state="confirmed").set(confirmed)
+        metrics.elevators.labels(state="unconfirmed").set(unconfirmed)
         try:
             backlog = await outbox.backlog()
-        except StoreUnavailableError:
-            pass  # the board says so already; the gauge keeps its last value
+            alarms = await pool.fetch(statements()["open_alarms_by_kind"])
+        except (StoreUnavailableError, *CONNECT_FAILURES):
+            pass  # the board says so already; the gauges keep their last values
         else:
             metrics.deliveries_pending.set(sum(count for count, _ in backlog.values()))
+            open_now = {row["kind"]: row["count"] for row in alarms}
+            for kind in FindingKind:
+                metrics.alarms_open.labels(kind=kind.slug).set(open_now.get(kind, 0))
         await asyncio.sleep(2)

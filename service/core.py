@@ -59,6 +59,11 @@ class LaneCore:
         """Number of rows."""
         return len(self.elevator_ids)
 
+    @property
+    def n_waiting(self) -> int:
+        """Number of stored frames that wait for a missing seq."""
+        return len(self.order.order.waiting)
+
     def grow(self, elevator_ids: NDArray[np.int64], stored_head_us: int) -> None:
         """Take in new lifts at the end; ``elevator_ids`` is the whole list, shape (n_lifts,).
 
@@ -115,10 +120,11 @@ class LaneCore:
         self._dirty[advanced.ordered.step["row"]] = True
         self._dirty[advanced.outcome.rows] = True
 
-    def absorb(self, frames: FrameBatch, clock_runs: Sequence[ClockRunRow] = ()) -> None:
-        """Learn keys from what the database holds, in recovery; lifts must have their rows."""
-        rows = np.searchsorted(self.elevator_ids, [run.elevator_id for run in clock_runs])
-        assemble.absorb(self.order, frames, zip(rows.tolist(), clock_runs, strict=True))
+    def absorb(
+        self, frames: FrameBatch, clock_runs: Sequence[tuple[int, ClockRunRow]] = ()
+    ) -> None:
+        """Learn keys from what the database holds, in recovery; runs come with their rows."""
+        assemble.absorb(self.order, frames, clock_runs)
 
     def rows_with_unknown_head(self) -> NDArray[np.intp]:
         """Return the rows of which the table may hold frames that nothing told about."""

@@ -58,6 +58,11 @@ class Intake:
         self._metrics = metrics
         self._times = times
 
+    @property
+    def tick_us(self) -> int:
+        """How often time passes for quiet lifts [µs]."""
+        return round(self._times.tick_s * 1e6)
+
     async def next_work(self) -> Work:
         """Gather messages for one window, or nothing for one tick interval.
 
@@ -70,7 +75,7 @@ class Intake:
             async with asyncio.timeout(self._times.tick_s):
                 messages = await self._read(self._times.max_frames)
         except TimeoutError:
-            return await self.make_work([], until_us, caught_up=self._source.state.caught_up)
+            return await self._tick(until_us)
         await asyncio.sleep(self._times.window_s)
         emptied = False
         while not emptied and (room := self._times.max_frames - _weight(messages)) > 0:
@@ -82,6 +87,13 @@ class Intake:
             until_us = messages[-1].received_us
         caught_up = emptied and self._source.state.caught_up
         return await self.make_work(messages, until_us, caught_up=caught_up)
+
+    async def _tick(self, until_us: int) -> Work:
+        now_us = self._clock.now_us()
+        state = self._source.state
+        if state.waiting_messages == 0:
+            until_us = now_us
+        return await self.make_work([], until_us, caught_up=state.caught_up)
 
     async def make_work(
         self,

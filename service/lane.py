@@ -131,7 +131,7 @@ class Lane:
         """Compute everything that the transaction will write."""
         now_us = max(work.until_us, self._last_now_us)
         if resolved is None:
-            advanced = self.core.advance(FrameBatch.empty(), now_us, caught_up=work.caught_up)
+            advanced = self._advance(FrameBatch.empty(), now_us, work)
             return self._pending(work, None, None, advanced, Tally(), [])
         kept = np.setdiff1d(np.arange(len(resolved.frames)), list(excluded))
         arrived = resolved.frames if not excluded else resolved.frames.take(kept)
@@ -146,9 +146,13 @@ class Lane:
             )
             known = found.frames
         settled = assemble.settle(self.core.order, key_plan, known)
-        advanced = self.core.advance(settled.frames, now_us, caught_up=work.caught_up)
+        advanced = self._advance(settled.frames, now_us, work)
         tally, letters = self._account(work, resolved, settled, index, excluded)
         return self._pending(work, resolved, settled, advanced, tally, letters, kept)
+
+    def _advance(self, frames_now: FrameBatch, now_us: int, work: Work) -> Advanced:
+        with self._metrics.detect_s.time():
+            return self.core.advance(frames_now, now_us, caught_up=work.caught_up)
 
     def _account(
         self,
@@ -313,6 +317,9 @@ class Lane:
             lift = int(self.core.elevator_ids[failure.row])
             log.error("detector_failed", elevator=lift, detector=failure.detector,
                       error=failure.error)  # fmt: skip
+        for row in pending.advanced.ordered.unreliable_rows:
+            log.warning("seq_unreliable", elevator=int(self.core.elevator_ids[row]),
+                        means="gaps in seq no longer make its frames wait")  # fmt: skip
         self._metrics.late.inc(int(np.count_nonzero(pending.advanced.frames["late"])))
         return LaneResult(pending.tally, changes, pending.advanced.transitions)
 

@@ -59,6 +59,8 @@ class Pipeline:
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
         self._reload_wanted = False
+        self._ticked_us = 0
+        self._caught_up = False
         self._stopping = asyncio.Event()
         self._in_flight = 0
         self._connections = source.counters.connections
@@ -111,6 +113,7 @@ class Pipeline:
     async def _take_messages(self) -> None:
         while True:
             work = await self._intake.next_work()
+            self._caught_up = work.caught_up
             self._in_flight += work.batch.received
             if work.is_tick and not self._works.empty():
                 continue  # time passes with the work that waits
@@ -124,7 +127,7 @@ class Pipeline:
             work = await self._intake.make_work(
                 [message for message, _ in taken],
                 0,  # says nothing about what the other source still holds
-                caught_up=False,
+                caught_up=self._caught_up,
                 submissions={i: answer for i, (_, answer) in enumerate(taken)},
             )
             self._in_flight += work.batch.received
@@ -135,9 +138,19 @@ class Pipeline:
             if self._reload_wanted:
                 await self._reload()
             await self._settle(work)
+            await self._tick_after(work)
         while not self._submissions.empty():
             _, answer = self._submissions.get_nowait()
             answer.set_exception(IntakePausedError("the service is stopping"))
+
+    async def _tick_after(self, work: Work) -> None:
+        """Let time pass for quiet lifts although others keep talking."""
+        now_us = self._clock.now_us()
+        if work.is_tick:
+            self._ticked_us = now_us
+        elif work.until_us and now_us - self._ticked_us >= self._intake.tick_us:
+            self._ticked_us = now_us
+            await self._settle(work.tick_after())
 
     async def _reload(self) -> None:
         self._reload_wanted = False
@@ -171,7 +184,9 @@ class Pipeline:
             return list(self._lanes)
         extra = bool(work.letters or work.batch.statuses or work.rejected)
         return [
-            lane for lane in self._lanes if lane.number in work.parts or (extra and lane.number == 0)
+            lane
+            for lane in self._lanes
+            if lane.number in work.parts or (extra and lane.number == 0)
         ]
 
     def _count(self, work: Work, tally: Tally) -> None:

@@ -122,3 +122,6 @@ SELECT current_setting('server_version') AS version,
 -- edition: TimescaleDB in this database
 SELECT (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS version,
        coalesce(current_setting('timescaledb.license', true), 'apache') AS license;
+
+-- open_alarms_by_kind: how many alarms are not over, by kind
+SELECT kind, count(*) AS count FROM alarms WHERE ended_at IS NULL GROUP BY kind;

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ingest.dead_letters import DeadLetter, frame_letter
-from ingest.decode import DecodedBatch
+from ingest.decode import DecodedBatch, decode
 from ingest.fleet import Arrivals
 from ingest.source import Message
 from service.http.parts import SubmitResult
@@ -72,6 +72,10 @@ class Work:
     def is_tick(self) -> bool:
         """Whether nothing came and only time passed."""
         return not self.messages
+
+    def tick_after(self) -> "Work":
+        """Return the tick that may follow: nothing that comes later arrived before it."""
+        return Work([], decode(()), {}, self.until_us, self.caught_up)
 
     def letter(self, frame: int, reason: str, detail: dict | None = None) -> DeadLetter:
         """Make the dead letter of decoded frame ``frame``."""

@@ -28,7 +28,7 @@ settings.load_profile("ci")
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
-    """Keep the developer's own HOISTWAY_ settings out of tests (addresses are used by the stack)."""
+    """Keep the developer's own settings out of tests; addresses are used by the stack."""
     kept = {"HOISTWAY_DATABASE_URL", "HOISTWAY_MQTT_URL", *STACK_SETTINGS}
     removed = {k: v for k, v in os.environ.items() if k.startswith("HOISTWAY_") and k not in kept}
     for key in removed:
