@@ -11,13 +11,14 @@ eight; a run is opened once and its offset never changes; runs are plain immutab
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ingest.assemble.params import AssembleParams
+from ingest.assemble.params import NEVER, AssembleParams
 
 
 class ClockRun(NamedTuple):
     """One run of a device clock that cannot be believed.
 
-    ``last_device_us`` is the highest device time seen under it.
+    ``last_device_us`` is the highest device time seen under it; ``NEVER`` = not known, as of a run
+    that was read from the table.
     """
 
     run: int
@@ -62,7 +63,8 @@ def offsets(device_us: int, received_us: int, runs: Runs, params: AssembleParams
     if device_us >= received_us - 2 * params.believed_past_us:
         yield 0
     for run in reversed(runs):
-        yield run.offset_us
+        if device_us <= run.last_device_us:
+            yield run.offset_us
 
 
 def fitting_run(
@@ -77,7 +79,8 @@ def fitting_run(
     newest = True
     for run in reversed(runs):
         time_us = device_us + run.offset_us
-        rising = device_us >= run.last_device_us - params.reorder_window_us
+        known_us = run.first_device_us if run.last_device_us == NEVER else run.last_device_us
+        rising = device_us >= known_us - params.reorder_window_us
         near = newest or received_us - time_us <= params.believed_future_us
         if rising and near and is_believed(time_us, received_us, params):
             return run

@@ -42,7 +42,9 @@ def plan_keys(state: KeyState, arrivals: FrameBatch, params: AssembleParams) -> 
     device_us, row = arrivals["device_time_us"], arrivals["row"]
     age_us = arrivals["received_us"] - device_us
     believed = (age_us >= -params.believed_future_us) & (age_us <= params.believed_past_us)
-    odd = ~believed | state.has_runs[row]
+    odd = ~believed | (device_us <= state.runs_until_us[row])
+    if odd.any():
+        odd = np.isin(row, row[odd])  # what one frame of a batch opens, the next may be found under
     doubtful = np.flatnonzero((device_us <= state.stored_head_us[row]) & ~odd)
     odd_positions = np.flatnonzero(odd).tolist()
     ids, times, seqs = (arrivals[c][doubtful] for c in ("elevator_id", "device_time_us", "seq"))

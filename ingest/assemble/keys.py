@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.assemble.clock import ClockRun, ClockRunRow, Runs, with_run
-from ingest.assemble.params import AssembleParams
+from ingest.assemble.params import NEVER, NO_TIME, AssembleParams
 from telemetry.batch import ClockQuality, FrameBatch
 
 
@@ -24,22 +24,36 @@ class KeyState:
     stored_head_us
         Highest stored event time per row, shape (n_rows,) [µs]; ``NOTHING_STORED`` or
         ``UNKNOWN_HEAD``. Frames above it cannot be stored yet.
-    has_runs
-        Whether any gateway of the row has clock runs, shape (n_rows,).
-    runs
-        Clock runs by (row, gateway).
+    runs_until_us
+        Highest device time seen under any clock run of the row, shape (n_rows,) [µs]: believed
+        frames above it were never given an offset. ``NO_TIME`` without runs.
+    runs, gateways
+        Clock runs by (row, gateway), and the gateways of a row that have some.
     """
 
     stored_head_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    has_runs: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    runs_until_us: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     runs: dict[tuple[int, int], Runs] = field(default_factory=dict)
+    gateways: dict[int, set[int]] = field(default_factory=dict)
 
     def grow(self, n_rows: int, stored_head_us: NDArray[np.int64] | int) -> None:
         """Add rows up to ``n_rows`` with the given stored heads (scalar or one per new row)."""
         n_new = n_rows - len(self.stored_head_us)
         heads = np.broadcast_to(np.asarray(stored_head_us, np.int64), (n_new,))
         self.stored_head_us = np.concatenate([self.stored_head_us, heads])
-        self.has_runs = np.concatenate([self.has_runs, np.zeros(n_new, np.bool_)])
+        until = np.full(n_new, NO_TIME, np.int64)
+        self.runs_until_us = np.concatenate([self.runs_until_us, until])
+
+    def set_runs(self, row: int, gateway_id: int, runs: Runs) -> None:
+        """Remember the clock runs of one (row, gateway)."""
+        self.runs[row, gateway_id] = runs
+        self.gateways.setdefault(row, set()).add(gateway_id)
+        until_us = max(run.last_device_us for run in runs)
+        if self.runs_until_us[row] == NEVER:  # recovery: what was not known may be known now
+            all_runs = (run for g in self.gateways[row] for run in self.runs[row, g])
+            self.runs_until_us[row] = max(run.last_device_us for run in all_runs)
+        else:
+            self.runs_until_us[row] = max(int(self.runs_until_us[row]), until_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +127,7 @@ def adopt_keys(state: KeyState, pending: KeyPending) -> None:
     """Make a committed batch part of the state."""
     state.stored_head_us[pending.rows] = pending.stored_head_us
     for (row, gateway_id), runs in pending.runs.items():
-        state.runs[row, gateway_id] = runs
-        state.has_runs[row] = True
+        state.set_runs(row, gateway_id, runs)
 
 
 def absorb_keys(
@@ -129,14 +142,14 @@ def absorb_keys(
         if all(run.run != stored.run for run in known):
             run = ClockRun(
                 stored.run, stored.offset_us, stored.first_device_time_us,
-                stored.started_received_us, stored.first_device_time_us,
+                stored.started_received_us, NEVER,
             )  # fmt: skip
             runs = sorted((*known, run))[-params.offsets_kept :]
-            state.runs[row, stored.gateway_id] = tuple(runs)
-            state.has_runs[row] = True
+            state.set_runs(row, stored.gateway_id, tuple(runs))
     if len(frames):
         np.maximum.at(state.stored_head_us, frames["row"], frames["time_us"])
-    for i in np.flatnonzero(frames["clock"] == ClockQuality.OFFSET).tolist():
+    offset = np.flatnonzero(frames["clock"] == ClockQuality.OFFSET)
+    for i in offset[np.argsort(frames["received_us"][offset], kind="stable")].tolist():
         _absorb_device_time(state, frames, i, params)
 
 
@@ -148,5 +161,10 @@ def _absorb_device_time(
     offset = int(frames["time_us"][i]) - device_us
     runs = state.runs.get(key, ())
     run = next((r for r in runs if r.offset_us == offset), None)
-    if run is not None:
-        state.runs[key] = with_run(runs, run, device_us, params)
+    if run is None:
+        return
+    first = device_us == run.first_device_us
+    if first and run.last_device_us == NEVER:  # seen from its first frame on: its last one is known
+        begun = run._replace(last_device_us=device_us)
+        runs, run = tuple(begun if r is run else r for r in runs), begun
+    state.set_runs(*key, with_run(runs, run, device_us, params))

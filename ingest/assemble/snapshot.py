@@ -68,9 +68,9 @@ def from_arrays(state: LaneState, rows: Array, arrays: Mapping[str, Array]) -> N
     order.lags["peaks_us"][rows] = arrays["lag_peaks_us"]
     keys.stored_head_us[rows] = arrays["stored_head_us"]
     for at, gateway_id, *run in arrays["runs"].tolist():
-        key = int(rows[at]), gateway_id
-        keys.runs[key] = (*keys.runs.get(key, ()), ClockRun(*run))
-        keys.has_runs[rows[at]] = True
+        row = int(rows[at])
+        known = keys.runs.get((row, gateway_id), ())
+        keys.set_runs(row, gateway_id, (*known, ClockRun(*run)))
     for row, oddity in _oddities(state, rows, arrays).items():
         order.oddities[row] = oddity
         order.odd[row] = True

@@ -81,6 +81,31 @@ def test_a_jump_ahead_opens_a_run_and_a_backlog_does_not():
     assert times(world) == [0, 1, 2, 3, 4, 602]
 
 
+def test_a_clock_that_is_right_again_costs_no_look_up_for_ever():
+    world = World(1)
+    give(world, *(at(i, i, time_s=7200 + i) for i in range(10)))
+    give(world, at(20, 10))
+    assert world.looked_up > 0  # it may have come before, when the clock was two hours ahead
+    looked_up = world.looked_up
+    give(world, *(at(7300 + i, 11 + i) for i in range(10)))
+    assert world.looked_up == looked_up
+    assert len(world.table) == 21
+
+
+def test_runs_that_only_the_table_remembers_keep_their_keys():
+    world = World(1)
+    boot = -T0_US / SECOND
+    sent = [at(i, i, time_s=boot + 50 + i) for i in range(5)]
+    give(world, *sent)
+    world.state = assemble.LaneState()
+    world.state.grow(1, assemble.UNKNOWN_HEAD)
+    assemble.absorb(world.state, FrameBatch.empty(), [(0, run) for run in world.runs])
+    give(world, *(s._replace(arrival_us=s.arrival_us + 60 * SECOND) for s in reversed(sent)))
+    give(world, at(70, 5, time_s=boot + 120))
+    assert (world.duplicates, len(world.table), len(world.runs)) == (5, 6, 1)
+    assert times(world) == [0, 1, 2, 3, 4, 70]
+
+
 def test_only_eight_runs_are_kept():
     world = World(1)
     for i in range(12):
