@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from ingest.fleet import is_usable_name
 from service.clock import Clock
 from service.roles import Caller, Role
 from service.sql import statements
@@ -43,7 +44,7 @@ class NewKey:
 
 def make(name: str, role: Role) -> NewKey:
     """Make a key; it is nowhere yet."""
-    if not 0 < len(name) <= NAME_MAX_CHARACTERS or not name.isprintable():
+    if not is_usable_name(name, NAME_MAX_CHARACTERS):
         raise KeyNameError(f"a key's name has 1 to {NAME_MAX_CHARACTERS} printable characters")
     key_id = uuid4()
     return NewKey(

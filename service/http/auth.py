@@ -4,6 +4,7 @@ The guard is part of the route class, so a route cannot be added without it: rou
 ``roles.OPEN`` pass, all others ask the table ``roles.ALLOWED``.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ class GuardedRoute(APIRoute):
             return handler
         allowed = ALLOWED[self.name]
 
-        async def guarded(request: Request) -> Response:
+        async def admitted(request: Request) -> Response:
             caller = await _caller(request)
             if caller.role not in allowed:
                 needed = ", ".join(sorted(allowed))
@@ -37,7 +38,31 @@ class GuardedRoute(APIRoute):
             request.state.caller = caller
             return await handler(request)
 
+        async def guarded(request: Request) -> Response:
+            return await _in_time(request, admitted(request))
+
         return guarded
+
+
+async def _in_time(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """Answer 503 when the work takes too long, and leave the work to end by itself.
+
+    It is cancelled but not waited for: with a server that hangs, the driver hangs over the
+    cancellation as well, and the caller must not.
+    """
+    parts = parts_of(request)
+    task = asyncio.create_task(work, name=f"{request.method} {request.url.path}")
+    try:
+        done, _ = await asyncio.wait({task}, timeout=parts.settings.request_timeout_s)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not done:
+        task.cancel()
+        parts.abandoned.add(task)
+        task.add_done_callback(parts.abandoned.discard)
+        raise Problem(Code.DATABASE, f"no answer within {parts.settings.request_timeout_s:g} s")
+    return task.result()
 
 
 async def _caller(request: Request) -> Caller:

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from fastapi import Path, Query
 
+from ingest.fleet import is_usable_name
 from service.http.problems import Code, Problem
 from service.times import MAX_US, MIN_US, read
 
-MAX_CODE_CHARACTERS = 64
 MAX_ID = 2**63 - 1
 
 Limit = Annotated[int | None, Query(ge=1, description="largest number of entries in the answer")]
@@ -40,7 +40,7 @@ def elevator_code(raw: str) -> str:
         code = unquote(raw, errors="strict")
     except UnicodeDecodeError:
         raise Problem(Code.NOT_FOUND, "the code is not UTF-8") from None
-    if not 0 < len(code) <= MAX_CODE_CHARACTERS or not code.isprintable():
+    if not is_usable_name(code):
         raise Problem(Code.NOT_FOUND, "a code has 1 to 64 printable characters")
     return code
 

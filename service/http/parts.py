@@ -3,8 +3,9 @@
 ``service.app`` fills ``Parts``; tests fill it with fakes. The API never reaches around them.
 """
 
+from asyncio import Task
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -200,3 +201,5 @@ class Parts:
     parameters: Mapping[str, tuple[float, float]]
     """Per-lift detector parameters that may be set, with their inclusive range."""
     version: str
+    abandoned: set[Task[Any]] = field(default_factory=set)
+    """Requests that were answered 503 and have not ended yet."""

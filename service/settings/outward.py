@@ -101,6 +101,9 @@ class HttpSettings(Section):
     submit_timeout_s: Seconds = 15
     """Longest wait for the commit of posted frames [s], then 503; the frames may still be stored,
     and sending them again is harmless."""
+    request_timeout_s: Seconds = 20
+    """Longest request [s], then 503. Above the statement's bound and the commit's: it is for a
+    database that hangs."""
     retry_after_s: Annotated[int, Field(ge=1, le=3600)] = 5
     """What Retry-After says in a 503 [s]."""
     key_cache_s: Annotated[float, Field(ge=0, le=300)] = 5

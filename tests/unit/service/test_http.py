@@ -1,6 +1,7 @@
 """The API over fakes: who may do what, what is answered, and in which words."""
 
 import asyncio
+import contextlib
 import re
 
 import httpx2
@@ -139,6 +140,26 @@ async def test_a_commit_that_takes_too_long_is_503():
     assert (answer.status_code, answer.json()["code"]) == (503, "paused")
 
 
+async def test_a_hanging_part_does_not_hold_the_caller():
+    api = Api(request_timeout_s=0.05)
+    go_on = asyncio.Event()
+
+    async def deaf(code):  # like a driver that waits for a server's answer to its cancellation
+        while not go_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await go_on.wait()
+
+    api.fleet.elevator = deaf
+    async with client(api, "admin") as http:
+        answer = await http.get(PATHS["get_elevator"][1])
+        assert (answer.status_code, answer.json()["code"]) == (503, "database")
+        assert answer.headers["retry-after"]
+        (abandoned,) = api.app.state.parts.abandoned
+        go_on.set()
+        await asyncio.wait({abandoned})
+    assert not api.app.state.parts.abandoned
+
+
 async def chunks(size: int):
     for _ in range(size // 100):
         yield b"x" * 100
@@ -235,7 +256,7 @@ async def test_codes_are_percent_encoded_in_paths():
     assert none.status_code == 404
 
 
-@pytest.mark.parametrize("code", ["%FF", "a%00b", "x" * 65, "%0A"])
+@pytest.mark.parametrize("code", ["%FF", "a%00b", "x" * 65, "%0A", "%20"])
 async def test_what_can_be_no_code_is_not_found(code):
     async with client(Api(), "admin") as http:
         assert (await http.get(f"/v1/elevators/{code}")).status_code == 404
