@@ -326,6 +326,8 @@ class Incidents:
         row, t = np.array([lift]), np.array([t_us])
         if by_rescuer:
             self._by_rescuer.add(lift)
+        if lift in self._trapped:
+            self.truth.freeing(self._trapped[lift], t_us)
         landing = self.cars.rescue(row, t)
         self.cars.people.leave_all(row, landing)
         if by_rescuer and self.cars.state["phase"][lift] == Phase.RESCUE:

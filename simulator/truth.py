@@ -30,6 +30,8 @@ class TruthEvent:
         The doors stood open in the door zone; ``None`` = not yet. For a button its last letting go.
     people
         People inside.
+    freeing_us
+        Something began to free them: doors opening, car moving again; ``None`` = not yet.
     presence_known
         The terminal has a presence sensor, so that the event can be told from an empty car.
     self_released
@@ -45,6 +47,7 @@ class TruthEvent:
     onset_us: int
     people: int
     end_us: int | None = None
+    freeing_us: int | None = None
     presence_known: bool = True
     self_released: bool = False
     presses: tuple[int, ...] = ()
@@ -57,6 +60,11 @@ class TruthEvent:
     def lasted_us(self, until_us: int) -> int:
         """Return how long it lasted, up to ``until_us`` if it still does."""
         return (until_us if self.end_us is None else self.end_us) - self.onset_us
+
+    def stood_us(self, until_us: int | None) -> int | None:
+        """Return how long nothing moved, up to ``until_us``; ``None`` = without end."""
+        ends = [t for t in (self.freeing_us, self.end_us, until_us) if t is not None]
+        return min(ends) - self.onset_us if ends else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def match(
         An alarm belongs to an event if its onset is at most this before the true onset and not
         after the event's end plus this.
     needed_us
-        Entrapments that lasted less than this are optional: no window was complete.
+        Entrapments in which nothing moved for less than this are optional: no window was complete.
     until_us
         End of the observation, for events that still last; ``None`` = they lasted for ever.
     """
@@ -172,8 +180,8 @@ def _is_optional(event: TruthEvent, needed_us: int, until_us: int | None) -> boo
         return False
     if not event.presence_known and event.kind is FindingKind.ENTRAPMENT_AT_LANDING:
         return True
-    end_us = until_us if event.end_us is None else event.end_us
-    return end_us is not None and end_us - event.onset_us < needed_us
+    stood_us = event.stood_us(until_us)
+    return stood_us is not None and stood_us < needed_us
 
 
 class TruthLog:
@@ -191,6 +199,10 @@ class TruthLog:
         """Set the end of an event."""
         event = self._events[number]
         self._events[number] = replace(event, end_us=end_us, self_released=self_released)
+
+    def freeing(self, number: int, at_us: int) -> None:
+        """Note that an event begins to end."""
+        self._events[number] = replace(self._events[number], freeing_us=at_us)
 
     def pressed(self, number: int, at_us: int) -> None:
         """Add a press to an event."""

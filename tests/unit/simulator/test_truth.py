@@ -78,6 +78,13 @@ def test_a_trap_that_no_sensor_can_show_is_optional():
     assert match([], [event(BETWEEN, presence_known=False)]).missed
 
 
+def test_what_counts_is_how_long_nothing_moved():
+    # doors begin to open 3 s before they are open: no window of 60 s is complete
+    opening = event(LANDING, end_s=162, freeing_us=159 * S)
+    assert match([], [opening], needed_us=60 * S).optional
+    assert match([], [opening], needed_us=58 * S).missed
+
+
 def test_the_log_ends_events_and_counts_presses():
     log = TruthLog()
     number = log.begin(event(BUTTON, end_s=None))
