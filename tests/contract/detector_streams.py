@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from detectors.bank import BANK, Bank
+from detectors.bank import Bank
 from detectors.parameters import thresholds
 from detectors.segments import NEVER_US
 from telemetry.batch import FrameBatch
@@ -113,33 +113,46 @@ def found_in(outcome, name):
     return rows
 
 
-def run_bank(fleet, batches, overrides=None, end=True, detectors=BANK, name=None):
+def bank_of(detector, n_rows, overrides=None):
+    """A bank with one detector alone, and of the overrides those that it knows."""
+    known = thresholds(detector.params_type)
+    own = {
+        row: {key: value for key, value in given.items() if key in known}
+        for row, given in (overrides or {}).items()
+    }
+    return Bank(n_rows, own, (detector,))
+
+
+def run_bank(fleet, batches, overrides=None, end=True, only=None):
     """Step a fresh bank through batches; a batch is a list of (lift, frame) or {lift: now_us}."""
-    bank = Bank(len(fleet), overrides, detectors)
+    n = len(fleet)
+    bank = Bank(n, overrides) if only is None else bank_of(only, n, overrides)
     found = []
     for batch in batches:
-        found += step_once(bank, batch, name)
+        found += step_once(bank, batch)
     if end:
-        found += step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)), name)
+        found += step_once(bank, dict.fromkeys(range(n), end_us(fleet)))
     return canonical(found)
 
 
-def step_once(bank, batch, name):
+def step_once(bank, batch):
+    """Step and adopt a list of (lift, frame) or, as a tick, {lift: now_us}."""
     if isinstance(batch, dict):
         now_us = np.full(bank.n_rows, NEVER_US)
         for lift, now in batch.items():
             now_us[lift] = now
         outcome = bank.step(FrameBatch.empty(), now_us, list(batch))
     else:
-        frames = batch_of([lift for lift, _ in batch], [frame for _, frame in batch])
-        outcome = bank.step(frames)
+        outcome = bank.step(batch_of([lift for lift, _ in batch], [frame for _, frame in batch]))
     assert outcome.failed == []
     bank.adopt(outcome)
-    return (
-        found_in(outcome, name)
-        if name
-        else [f for d in bank.detectors for f in found_in(outcome, d.name)]
-    )
+    return all_found_in(outcome)
+
+
+def all_found_in(outcome):
+    """The transitions of all detectors as dictionaries."""
+    rules = {block.rule for block in outcome.transitions}
+    return [f for rule in sorted(rules) for f in found_in(outcome, rule)]
 
 
 def canonical(found):
@@ -215,7 +228,3 @@ def random_splits(rng, pairs, largest=100):
         batches.append(pairs[at : at + size])
         at += size
     return batches
-
-
-def override_keys(detector):
-    return set(thresholds(detector.params_type))

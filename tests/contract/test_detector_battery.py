@@ -24,6 +24,7 @@ from tests.contract.detector_streams import (
     START_US,
     VALUES,
     S,
+    bank_of,
     batch_of,
     by_time,
     canonical,
@@ -65,11 +66,6 @@ quick = settings(
 )
 
 
-def known_overrides(detector, overrides):
-    known = thresholds(detector.params_type)
-    return {key: value for key, value in overrides.items() if key in known}
-
-
 def some_short(rng, n_lifts):
     return {lift: SHORT for lift in range(n_lifts) if rng.random() < 0.5}
 
@@ -87,10 +83,10 @@ def with_ticks(rng, batches):
 
 def assert_like_oracle(detector, fleet, batches, overrides):
     wanted = run_oracle(detector.name, fleet, batches, overrides)
-    bank, found = Bank(len(fleet), overrides), []
+    bank, found = bank_of(detector, len(fleet), overrides), []
     for batch in batches:
-        found += step_once(bank, batch, detector.name)
-    found += step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)), detector.name)
+        found += step_once(bank, batch)
+    found += step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)))
     words = list(wanted[0]) if wanted else ["row"]
     assert sorted(in_words_of(words, found), key=repr) == sorted(wanted, key=repr)
     return wanted
@@ -147,12 +143,12 @@ def test_the_random_streams_reach_every_kind_of_transition():
 def test_any_split_into_batches_gives_the_same_transitions(detector, seed):
     fleet = random_fleet(seed, 4, 60)
     overrides = some_short(Random(seed), 4)
-    whole = run_bank(fleet, [interleaved(fleet)], overrides, name=detector.name)
+    whole = run_bank(fleet, [interleaved(fleet)], overrides, only=detector)
     for n in range(3):
         batches = random_splits(Random(seed + n), by_time(fleet))
-        assert run_bank(fleet, batches, overrides, name=detector.name) == whole
+        assert run_bank(fleet, batches, overrides, only=detector) == whole
     single = [[pair] for pair in by_time(fleet)]
-    assert run_bank(fleet, single, overrides, name=detector.name) == whole
+    assert run_bank(fleet, single, overrides, only=detector) == whole
 
 
 @every_detector
@@ -160,9 +156,9 @@ def test_any_split_into_batches_gives_the_same_transitions(detector, seed):
 @quick
 def test_any_split_of_small_streams_gives_the_same_transitions(detector, fleet, seed):
     overrides = dict.fromkeys(range(len(fleet)), SHORT)
-    whole = run_bank(fleet, [interleaved(fleet)], overrides, name=detector.name)
+    whole = run_bank(fleet, [interleaved(fleet)], overrides, only=detector)
     batches = random_splits(Random(seed), by_time(fleet))
-    assert run_bank(fleet, batches, overrides, name=detector.name) == whole
+    assert run_bank(fleet, batches, overrides, only=detector) == whole
 
 
 @every_detector
@@ -174,8 +170,8 @@ def test_permuted_lifts_permute_the_transitions(detector, seed):
     moved = [None] * 6
     for lift, row in enumerate(order):
         moved[row] = fleet[lift]
-    straight = run_bank(fleet, [interleaved(fleet)], name=detector.name)
-    permuted = run_bank(moved, [interleaved(moved)], name=detector.name)
+    straight = run_bank(fleet, [interleaved(fleet)], only=detector)
+    permuted = run_bank(moved, [interleaved(moved)], only=detector)
     assert sorted(((order[f[0]], *f[1:]) for f in straight), key=repr) == permuted
 
 
@@ -184,13 +180,13 @@ def test_permuted_lifts_permute_the_transitions(detector, seed):
 def test_lifts_do_not_influence_each_other(detector, seed):
     fleet = random_fleet(seed, 5, 50)
     batches = random_splits(Random(seed), by_time(fleet))
-    together = run_bank(fleet, batches, name=detector.name)
+    together = run_bank(fleet, batches, only=detector)
     for lift in range(5):
         silent = [frames if i == lift else [] for i, frames in enumerate(fleet)]
-        alone = run_bank(silent, [interleaved(silent)], end=False, name=detector.name)
+        alone = run_bank(silent, [interleaved(silent)], end=False, only=detector)
         own = [f for f in together if f[0] == lift]
         assert [f for f in own if f in alone] == [f for f in alone if f in own]
-        ended = run_bank([fleet[lift]], [interleaved([fleet[lift]])], end=False, name=detector.name)
+        ended = run_bank([fleet[lift]], [interleaved([fleet[lift]])], end=False, only=detector)
         assert [f[1:] for f in ended] == [f[1:] for f in alone]
 
 
@@ -202,8 +198,8 @@ def test_repeated_frames_change_nothing(detector, seed):
     doubled = [[f for f in frames for _ in range(rng.choice((1, 1, 2, 3)))] for frames in fleet]
     overrides = some_short(rng, 4)
     batches = random_splits(rng, by_time(doubled))
-    assert run_bank(doubled, batches, overrides, name=detector.name) == run_bank(
-        fleet, [interleaved(fleet)], overrides, name=detector.name
+    assert run_bank(doubled, batches, overrides, only=detector) == run_bank(
+        fleet, [interleaved(fleet)], overrides, only=detector
     )
 
 
@@ -216,8 +212,8 @@ def test_frames_that_tell_nothing_change_nothing(detector, seed):
     thinned = [sorted(frames, key=lambda f: f["time_us"]) for frames in thinned]
     overrides = some_short(rng, 4)
     batches = random_splits(rng, by_time(thinned))
-    assert run_bank(thinned, batches, overrides, name=detector.name) == run_bank(
-        fleet, [interleaved(fleet)], overrides, name=detector.name
+    assert run_bank(thinned, batches, overrides, only=detector) == run_bank(
+        fleet, [interleaved(fleet)], overrides, only=detector
     )
 
 
@@ -245,7 +241,7 @@ def test_values_told_again_or_left_out_are_the_same(detector, seed):
                 held |= f if f.get("door") != 0 else {k: v for k, v in f.items() if k != "door"}
             thin.append(told)
         sparse.append(thin)
-    full, less = (run_bank(x, [interleaved(x)], name=detector.name) for x in (fleet, sparse))
+    full, less = (run_bank(x, [interleaved(x)], only=detector) for x in (fleet, sparse))
     assert [f[:8] for f in full] == [f[:8] for f in less]
 
 
@@ -257,10 +253,10 @@ def test_snapshot_and_restore_mid_stream_are_invisible(detector, seed):
     overrides = some_short(rng, 4)
     batches = random_splits(rng, by_time(fleet))
     cut = rng.randrange(len(batches))
-    first, found = Bank(4, overrides), []
+    first, found = bank_of(detector, 4, overrides), []
     for batch in batches[:cut]:
-        found += step_once(first, batch, detector.name)
-    second = Bank(4, overrides)
+        found += step_once(first, batch)
+    second = bank_of(detector, 4, overrides)
     for rows in ([2, 0], [3, 1]):
         kept = {key: array.tobytes() for key, array in first.snapshot(rows).items()}
         dtypes = {key: array.dtype for key, array in first.snapshot(rows).items()}
@@ -268,8 +264,8 @@ def test_snapshot_and_restore_mid_stream_are_invisible(detector, seed):
         second.restore(rows, arrays, first.layout)
     assert second.next_due_us() == first.next_due_us()
     for batch in [*batches[cut:], dict.fromkeys(range(4), end_us(fleet))]:
-        found += step_once(second, batch, detector.name)
-    assert canonical(found) == run_bank(fleet, [interleaved(fleet)], overrides, name=detector.name)
+        found += step_once(second, batch)
+    assert canonical(found) == run_bank(fleet, [interleaved(fleet)], overrides, only=detector)
 
 
 @every_detector
@@ -277,7 +273,7 @@ def test_snapshot_and_restore_mid_stream_are_invisible(detector, seed):
 def test_growing_the_fleet_mid_stream_is_invisible(detector, seed):
     rng = Random(seed)
     fleet = random_fleet(seed, 4, 60)
-    bank, found = Bank(1, {0: SHORT}), []
+    bank, found = bank_of(detector, 1, {0: SHORT}), []
     bank.grow(4)
     for batch in random_splits(rng, by_time(fleet)):
         frames = batch_of([lift for lift, _ in batch], [frame for _, frame in batch])
@@ -285,8 +281,8 @@ def test_growing_the_fleet_mid_stream_is_invisible(detector, seed):
         bank.grow(bank.n_rows + rng.choice((0, 0, 1, 5)))
         bank.adopt(outcome)
         found += found_in(outcome, detector.name)
-    found += step_once(bank, dict.fromkeys(range(4), end_us(fleet)), detector.name)
-    whole = run_bank(fleet, [interleaved(fleet)], {0: SHORT}, name=detector.name)
+    found += step_once(bank, dict.fromkeys(range(4), end_us(fleet)))
+    whole = run_bank(fleet, [interleaved(fleet)], {0: SHORT}, only=detector)
     assert canonical(found) == whole
 
 
@@ -299,7 +295,7 @@ def test_with_ticks_that_no_frame_undercuts_is_without(detector, seed):
     rng = Random(seed)
     fleet = random_fleet(seed, 4, 60)
     overrides = some_short(rng, 4)
-    plain = run_bank(fleet, [interleaved(fleet)], overrides, name=detector.name)
+    plain = run_bank(fleet, [interleaved(fleet)], overrides, only=detector)
     for driven_by_due in (False, True):
         ticked = ticked_run(rng, fleet, overrides, detector, driven_by_due)
         assert canonical(ticked) == plain
@@ -307,7 +303,7 @@ def test_with_ticks_that_no_frame_undercuts_is_without(detector, seed):
 
 def ticked_run(rng, fleet, overrides, detector, driven_by_due):
     """Step frame by frame; before each frame tick its lift to times short of that frame."""
-    bank, found, head_us = Bank(len(fleet), overrides), [], {}
+    bank, found, head_us = bank_of(detector, len(fleet), overrides), [], {}
     for lift, frame in by_time(fleet):
         low, high = head_us.get(lift), frame["time_us"] - 1
         for now in sorted(rng.randint(low, high) for _ in range(3)) if low and low < high else ():
@@ -315,10 +311,10 @@ def ticked_run(rng, fleet, overrides, detector, driven_by_due):
             stream_us[lift] = now
             due = bank.due_rows(stream_us)
             if not driven_by_due or lift in due:
-                found += step_once(bank, {lift: now}, detector.name)
-        found += step_once(bank, [(lift, frame)], detector.name)
+                found += step_once(bank, {lift: now})
+        found += step_once(bank, [(lift, frame)])
         head_us[lift] = frame["time_us"]
-    return found + step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)), detector.name)
+    return found + step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)))
 
 
 @every_detector
@@ -326,15 +322,15 @@ def ticked_run(rng, fleet, overrides, detector, driven_by_due):
 def test_frames_with_a_stream_time_are_the_frames_and_then_the_tick(detector, seed):
     rng = Random(seed)
     fleet = random_fleet(seed, 4, 120, calm=seed % 2 == 0)
-    one, two = Bank(4), Bank(4)
+    one, two = bank_of(detector, 4), bank_of(detector, 4)
     for batch in random_splits(rng, by_time(fleet), largest=7):
         newest_us = max((frame["time_us"] for _, frame in batch), default=START_US)
         now_us = np.array([newest_us + rng.choice((-S, 0, 1, 5 * S, 40 * S)) for _ in range(4)])
         frames = batch_of([lift for lift, _ in batch], [frame for _, frame in batch])
         together = one.step(frames, now_us, range(4))
         one.adopt(together)
-        found = step_once(two, batch, detector.name)
-        found += step_once(two, dict(enumerate(now_us.tolist())), detector.name)
+        found = step_once(two, batch)
+        found += step_once(two, dict(enumerate(now_us.tolist())))
         assert canonical(found_in(together, detector.name)) == canonical(found)
         other = two.snapshot(range(4))
         for key, array in one.snapshot(range(4)).items():
@@ -344,9 +340,9 @@ def test_frames_with_a_stream_time_are_the_frames_and_then_the_tick(detector, se
 @every_detector
 @seeded
 def test_a_lift_is_due_exactly_when_a_tick_would_tell_something(detector, seed):
-    bank = Bank(1, {0: SHORT})
+    bank = bank_of(detector, 1, {0: SHORT})
     for frame in random_fleet(seed, 1, 120)[0]:
-        step_once(bank, [(0, frame)], detector.name)
+        step_once(bank, [(0, frame)])
         due_us = int(bank._due_us[detector.name][0])
         if due_us == NO_DUE_US:
             assert not tick_tells(bank, detector, frame["time_us"] + 10_000 * S)
@@ -364,8 +360,8 @@ def tick_tells(bank, detector, now_us):
 @every_detector
 @seeded
 def test_the_empty_batch_is_the_identity(detector, seed):
-    bank = Bank(3)
-    step_once(bank, interleaved(random_fleet(seed, 3, 40)), detector.name)
+    bank = bank_of(detector, 3)
+    step_once(bank, interleaved(random_fleet(seed, 3, 40)))
     before = bank.snapshot(range(3))
     outcome = bank.step(FrameBatch.empty())
     assert (list(outcome.rows), outcome.transitions, outcome.failed) == ([], [], [])
@@ -385,9 +381,9 @@ def test_the_empty_batch_is_the_identity(detector, seed):
 def test_raise_and_clear_alternate(detector, seed):
     rng = Random(seed)
     fleet = random_fleet(seed, 5, 80)
-    bank, active = Bank(5, some_short(rng, 5)), {}
+    bank, active = bank_of(detector, 5, some_short(rng, 5)), {}
     for batch in with_ticks(rng, random_splits(rng, by_time(fleet), largest=3)):
-        for f in step_once(bank, batch, detector.name):
+        for f in step_once(bank, batch):
             change, row = f["record"].change.name, f["row"]
             if change == "RAISED":
                 assert not active.get(row)
@@ -425,7 +421,7 @@ def test_inputs_and_the_bank_stay_unchanged(detector, seed):
     fleet = random_fleet(seed, 4, 60)
     pairs = by_time(fleet)
     half = len(pairs) // 2
-    step_once(bank, pairs[:half], detector.name)
+    step_once(bank, pairs[:half])
     before = {k: v.copy() for k, v in bank.snapshot(range(4)).items()}
     frames = batch_of(*zip(*pairs[half:], strict=True))
     for array in frames.columns.values():
@@ -449,8 +445,8 @@ def test_an_outcome_that_is_not_adopted_leaves_no_trace():
     for batch in batches:
         if batch:
             bank.step(batch_of(*zip(*batch, strict=True)))  # rolled back
-        found += step_once(bank, batch, None)
-    found += step_once(bank, dict.fromkeys(range(3), end_us(fleet)), None)
+        found += step_once(bank, batch)
+    found += step_once(bank, dict.fromkeys(range(3), end_us(fleet)))
     assert canonical(found) == run_bank(fleet, batches)
 
 
@@ -486,7 +482,7 @@ def test_an_exception_costs_only_the_lift_at_fault(detector):
         assert all("poison" in f.error for f in outcome.failed)
         bank.adopt(outcome)
         found += [f for d in BANK for f in found_in(outcome, d.name)]
-        wanted += step_once(healthy, poisoned, None)
+        wanted += step_once(healthy, poisoned)
     fresh = initial_state(detector, 9)
     for key, array in bank.snapshot([4]).items():
         name, field = key.split(".")
