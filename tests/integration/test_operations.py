@@ -7,10 +7,12 @@ import os
 import pytest
 from pydantic import SecretStr
 
+from ingest.mqtt_source import MqttSource
 from migrations.run import head_revision
 from service import broker_probe
+from service.blindness import show_source_state
 from service.cli import run
-from service.clock import ManualClock
+from service.clock import ManualClock, SystemClock
 from service.database import open_pool, watch_database
 from service.doctor import Grade, examine
 from service.readiness import Board, Cause
@@ -33,7 +35,7 @@ def environ(monkeypatch):
 
 async def shows(board: Board, cause: Cause, *, holds: bool) -> None:
     async with asyncio.timeout(SOON_S):
-        while (cause in board.causes()) != holds:  # noqa: ASYNC110 - a board has no event
+        while (cause in board.causes()) != holds:
             await asyncio.sleep(0.02)
 
 
@@ -53,6 +55,24 @@ async def test_a_lost_database_shows_within_five_seconds(how):
             await asyncio.to_thread(back)
             await shows(board, Cause.DATABASE, holds=False)
             watching.cancel()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill", "freeze"])
+async def test_a_lost_broker_shows_within_five_seconds(how):
+    with open_stack(ROOT, own=True, services=frozenset({"mosquitto"})) as stack:
+        tree = Settings(mqtt=MqttSettings(url=SecretStr(stack.mqtt_url), client_id="readiness"))
+        board = Board(ManualClock(), ())
+        async with MqttSource(narrow.mqtt_source(tree), SystemClock()) as source:
+            showing = asyncio.create_task(show_source_state(board, source))
+            await shows(board, Cause.BROKER, holds=False)
+            await asyncio.to_thread(getattr(stack.mosquitto, how))
+            await shows(board, Cause.BROKER, holds=True)
+            back = stack.mosquitto.thaw if how == "freeze" else stack.mosquitto.start
+            await asyncio.to_thread(back)
+            async with asyncio.timeout(20):
+                while board.causes():
+                    await asyncio.sleep(0.05)
+            showing.cancel()
 
 
 async def test_the_schema_of_this_version_is_ready(database_url):

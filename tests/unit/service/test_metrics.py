@@ -1,6 +1,7 @@
 """Metrics: every series from the start, names from one pattern, sources read at scrape time."""
 
 import re
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -13,6 +14,8 @@ from service.metrics import Metrics, Queue, Rejected
 from service.readiness import Cause
 from telemetry.findings import FindingKind
 from telemetry.wire import RejectReason
+
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 class Source:
@@ -55,6 +58,17 @@ def test_reasons_of_the_decoder_are_reasons_here():
     outside = {FrameReason.BAD_STATUS, FrameReason.MORE_REJECTS}
     wanted = (set(RejectReason) - of_fields) | (set(FrameReason) - outside)
     assert {str(r) for r in wanted} <= set(Rejected)
+
+
+def test_the_documentation_names_every_metric():
+    metrics, source = Metrics(CollectorRegistry(), "1"), Source()
+    text = OPERATIONS.read_text("utf-8")
+    for family in metrics.registry.collect():
+        suffix = "_total" if family.type == "counter" else ""
+        assert f"| `{family.name}{suffix}` |" in text, family.name
+    metrics.bind_source(source)
+    for family in metrics.registry.collect():
+        assert family.name.removeprefix("hoistway_source_") in text, family.name
 
 
 def test_names_follow_one_pattern():
