@@ -62,7 +62,7 @@ class PublishSplitter:
         self, piece: bytes, received_us: int, messages: list[Message], others: list[bytes]
     ) -> None:
         if self._skipping is not None:
-            piece = self._skip(piece, messages)
+            piece = self._skip(piece, received_us, messages)
         data = self._rest + piece if self._rest else piece
         position, end = 0, len(data)
         while end - position >= 2:
@@ -74,7 +74,7 @@ class PublishSplitter:
             stop = body + length
             if stop > end:
                 if length > self._max_payload_bytes + HEAD_BYTES:
-                    position = self._start_skipping(data, position, body, stop, received_us)
+                    position = self._start_skipping(data, position, body, stop)
                 break
             if data[position] & 0xF0 == PUBLISH:
                 messages.append(self._publish(data, data[position], body, stop, received_us))
@@ -126,7 +126,7 @@ class PublishSplitter:
         topic = self._topics[raw] = raw.decode("utf-8", "backslashreplace")
         return topic
 
-    def _start_skipping(self, data: bytes, at: int, body: int, stop: int, now_us: int) -> int:
+    def _start_skipping(self, data: bytes, at: int, body: int, stop: int) -> int:
         """Begin to pass over an oversized packet; return how far ``data`` is used up."""
         if data[at] & 0xF0 != PUBLISH:
             raise ProtocolError("an oversized packet that is no PUBLISH")
@@ -139,18 +139,19 @@ class PublishSplitter:
         if stop - start <= self._max_payload_bytes:
             return at
         self.next_receipt += token != NO_TOKEN
-        self._skipping = _Skipping(topic, token, bool(data[at] & 1), stop - start, now_us)
+        self._skipping = _Skipping(topic, token, bool(data[at] & 1), stop - start)
         self._skipping.take(data[start:])
         return end
 
-    def _skip(self, piece: bytes, messages: list[Message]) -> bytes:
+    def _skip(self, piece: bytes, received_us: int, messages: list[Message]) -> bytes:
         """Take the oversized payload out of ``piece``; return what follows it."""
         skipping = self._skipping
         assert skipping is not None
         left = piece[skipping.missing :]
         skipping.take(piece[: skipping.missing])
         if skipping.missing == 0:
-            messages.append(skipping.message())
+            # Arrival is the end of it: arrivals never decrease in the order of messages.
+            messages.append(skipping.message(received_us))
             self._skipping = None
         return left
 
@@ -158,10 +159,10 @@ class PublishSplitter:
 class _Skipping:
     """An oversized message of which only head, size and digest are kept."""
 
-    def __init__(self, topic: str, token: int, retained: bool, size: int, now_us: int) -> None:
+    def __init__(self, topic: str, token: int, retained: bool, size: int) -> None:
         self.missing = size
         self._topic, self._token, self._retained = topic, token, retained
-        self._size, self._now_us = size, now_us
+        self._size = size
         self._head = bytearray()
         self._hash = hashlib.sha256()
 
@@ -171,11 +172,11 @@ class _Skipping:
         self._hash.update(piece)
         self._head += piece[: HEAD_BYTES - len(self._head)]
 
-    def message(self) -> Message:
+    def message(self, received_us: int) -> Message:
         """Return what is left of the message."""
         over = Oversize(self._size, self._hash.digest())
         head = bytes(self._head)
-        return Message(self._topic, head, self._now_us, self._token, self._retained, over)
+        return Message(self._topic, head, received_us, self._token, self._retained, over)
 
 
 def _long_length(data: bytes, at: int, end: int) -> tuple[int, int]:
