@@ -15,7 +15,8 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from service.commands import dead_letters, desk, doctor, keys
-from service.commands.failures import CommandError, explained
+from service.commands.failures import UNAVAILABLE, CommandError
+from service.commands.failures import explained as failure_of
 
 UNINSTALLED: Final = "0+unknown"
 PASS_ON: Final = {
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        failure = explained(error)
+        failure = failure_of(error)
         if failure is None:
             raise
         print(f"hoistway: {failure}", file=sys.stderr)  # noqa: T201 - the command line's voice
@@ -100,17 +101,39 @@ def serve() -> None:
     """Run the service: take frames, find faults, dispatch alarms, answer the API."""
     import asyncio
 
+    import asyncpg
+
     from service import app as composition
     from service.clock import SystemClock
-    from service.database import dsn
+    from service.database import dsn, explained
     from service.logs import configure
     from service.settings import load, narrow
 
     settings = load()
     dsn(settings.database)
     narrow.mqtt_source(settings)
+    _check_port(settings.http.host, settings.http.port)
     configure(settings.log, SystemClock())
-    raise typer.Exit(asyncio.run(composition.serve(settings)))
+    try:
+        code = asyncio.run(composition.serve(settings))
+    except asyncpg.PostgresError as error:
+        raise explained(settings.database, error) from error
+    raise typer.Exit(code)
+
+
+def _check_port(host: str, port: int) -> None:
+    """Say which setting is at fault before anything is opened; port 0 is always free."""
+    import socket
+
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise CommandError(
+            f"HOISTWAY_HTTP_HOST and HOISTWAY_HTTP_PORT: {host}:{port} cannot be had"
+            f" ({error.strerror or error}); choose another or stop what listens there",
+            UNAVAILABLE,
+        ) from error
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 
 import pytest
 from pydantic import SecretStr
@@ -182,3 +183,52 @@ def test_a_wrong_database_is_one_line(stack, environ, capsys, change, words):
     err = capsys.readouterr().err
     assert words in err
     assert err.count("\n") == 1
+
+
+async def last_words(**environ: str) -> tuple[int, str]:
+    """Run ``hoistway serve`` until it gives up; return its exit code and last line."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service", "serve", cwd=ROOT,
+        env={**os.environ, "HOISTWAY_HTTP_PORT": "0", **environ},
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        _, err = await process.communicate()
+    return process.returncode or 0, err.decode().splitlines()[-1]
+
+
+async def test_serve_without_a_schema_says_what_to_run(stack, mqtt_url):
+    empty = stack.database_url.rsplit("/", 1)[0] + "/postgres"
+    code, line = await last_words(HOISTWAY_DATABASE_URL=empty, HOISTWAY_MQTT_URL=mqtt_url)
+    assert (code, line.startswith("hoistway: ")) == (3, True), line
+    assert "hoistway migrate" in line
+
+
+async def test_serve_without_a_broker_names_the_setting(database_url):
+    code, line = await last_words(
+        HOISTWAY_DATABASE_URL=database_url, HOISTWAY_MQTT_URL="mqtt://127.0.0.1:1",
+        HOISTWAY_MQTT_START_TIMEOUT_S="1",
+    )  # fmt: skip
+    assert (code, line.startswith("hoistway: ")) == (3, True), line
+    assert "HOISTWAY_MQTT_URL" in line
+
+
+async def test_serve_with_a_wrong_database_password_says_so(stack, mqtt_url):
+    user, _, rest = stack.database_url.removeprefix("postgresql://").partition(":")
+    wrong = f"postgresql://{user}:geheim@{rest.partition('@')[2]}"
+    code, line = await last_words(HOISTWAY_DATABASE_URL=wrong, HOISTWAY_MQTT_URL=mqtt_url)
+    assert (code, line.startswith("hoistway: ")) == (3, True), line
+    assert "HOISTWAY_DATABASE_URL" in line
+    assert "geheim" not in line
+
+
+async def test_serve_on_a_taken_port_names_the_setting(database_url, mqtt_url):
+    taken = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with taken:
+        code, line = await last_words(
+            HOISTWAY_DATABASE_URL=database_url, HOISTWAY_MQTT_URL=mqtt_url,
+            HOISTWAY_HTTP_PORT=str(taken.sockets[0].getsockname()[1]),
+            HOISTWAY_MQTT_CLIENT_ID="taken-port",
+        )  # fmt: skip
+    assert (code, line.startswith("hoistway: ")) == (3, True), line
+    assert "HOISTWAY_HTTP_PORT" in line
