@@ -23,6 +23,7 @@ from ingest.assemble.lane import (
     plan,
     settle,
     stream_times_us,
+    unreliable_rows,
 )
 from ingest.assemble.order import OrderCounts, Ordered
 from ingest.assemble.params import NO_TIME, NOTHING_STORED, UNKNOWN_HEAD, AssembleParams
@@ -52,4 +53,5 @@ __all__ = [
     "settle",
     "stream_times_us",
     "to_arrays",
+    "unreliable_rows",
 ]

@@ -18,7 +18,7 @@ from ingest.assemble.duplicates import plan_keys, settle_keys
 from ingest.assemble.keys import KeyPlan, KeyState, Settled, absorb_keys, adopt_keys
 from ingest.assemble.lag import shrank
 from ingest.assemble.order import Ordered, OrderState, adopt_order, advance_order
-from ingest.assemble.params import NO_SEQ, UNKNOWN_HEAD, AssembleParams
+from ingest.assemble.params import NEVER, NO_SEQ, UNKNOWN_HEAD, AssembleParams
 from telemetry.batch import FrameBatch
 
 Array = NDArray[Any]
@@ -87,7 +87,8 @@ def stream_times_us(
     """Return the stream time of every lift, shape (n_rows,) [µs]; ``NO_TIME`` before a frame.
 
     Frames move it to their step time. While the source is caught up, a tick moves it to
-    ``head.time + (now - head.arrival) - 2 s``, never behind the head.
+    ``head.time + (now - head.arrival) - 2 s``, never behind the head and never up to a frame that
+    waits: what that one says would come too late.
     """
     heads = _heads(state, np.arange(state.n_rows), ordered)
     step_us = heads["step_us"]
@@ -95,7 +96,13 @@ def stream_times_us(
         return step_us.copy()
     passed_us = now_us - heads["arrival_us"] - state.params.reorder_window_us
     passed_us[heads["seq"] == NO_SEQ] = 0
-    return step_us + np.maximum(passed_us, 0)
+    tick_us = step_us + np.maximum(passed_us, 0)
+    waiting = state.order.waiting if ordered is None else ordered.pending.waiting
+    if len(waiting):
+        before_us = np.full(state.n_rows, NEVER)
+        np.minimum.at(before_us, waiting["row"], waiting["time_us"] - 1)
+        tick_us = np.maximum(np.minimum(tick_us, before_us), step_us)
+    return tick_us
 
 
 def lag_us(state: LaneState, rows: Array, ordered: Ordered | None = None) -> NDArray[np.int64]:
@@ -125,6 +132,11 @@ def holding(
             _overlay(records, rows, ordered.pending.lags.rows, ordered.pending.lags.records)
         catching_up &= shrank(records, lags_us, now_us, state.params)
     return catching_up
+
+
+def unreliable_rows(state: LaneState) -> NDArray[np.intp]:
+    """Return the rows whose sequence numbers cannot be relied on: nothing of theirs is held."""
+    return np.flatnonzero(state.order.heads["unreliable"])
 
 
 def _heads(state: LaneState, rows: Array, ordered: Ordered | None) -> Array:

@@ -40,7 +40,8 @@ class AssembleParams:
     late_run_frames, late_run_us
         A restarted terminal whose clock was set back as well sends late frames only. So many of
         them in sequence, over so much arrival time [µs], with a lag constant to ``shrink_us``
-        and nothing else in between, are taken for the present.
+        and nothing else in between, are taken for the present. Two heartbeats: a lift whose own
+        stream goes on would have sent a frame of that meanwhile.
     """
 
     believed_past_us: int = 400 * 86_400_000_000
@@ -53,4 +54,4 @@ class AssembleParams:
     shrink_us: int = 5_000_000
     shrink_within_us: int = 10_000_000
     late_run_frames: int = 4
-    late_run_us: int = 10_000_000
+    late_run_us: int = 60_000_000

@@ -78,7 +78,7 @@ class SlowLift:
             row.clear()
         row.append(frame)
         lags = [f.arrival_us - f.time_us for f in row]
-        long = frame.arrival_us - row[0].arrival_us >= 10_000_000
+        long = frame.arrival_us - row[0].arrival_us >= 60_000_000
         return len(row) >= 4 and long and max(lags) - min(lags) <= 5_000_000
 
     def queue(self):

@@ -22,11 +22,11 @@ def nasty_stream(rng, row):
         elif kind < 0.26:
             time_us -= int(rng.integers(0, 20 * SECOND))
         elif kind < 0.30:
-            seq, time_us = max(seq - 8, 0), time_us - 15 * SECOND
+            seq, time_us = max(seq - 8, 0), time_us - 90 * SECOND
         elif kind < 0.33:
             time_us += int(rng.integers(0, 30 * SECOND))
         told = max(seq + int(rng.integers(-2, 3)), 0) if rng.random() < 0.15 else seq
-        step = int(rng.choice([0, 1000, 300_000, SECOND, 3 * SECOND]))
+        step = int(rng.choice([0, 1000, 300_000, SECOND, 3 * SECOND, 25 * SECOND]))
         arrival_us += step
         time_us += step if rng.random() < 0.8 else int(rng.integers(0, 2 * SECOND))
         time_us = min(time_us, arrival_us + 50 * SECOND)

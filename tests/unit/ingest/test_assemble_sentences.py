@@ -245,6 +245,7 @@ def test_after_eight_unfilled_gaps_in_a_row_nothing_is_held():
         ordered = give(world, at(10 * i, 1 + 2 * i), now_s=10 * i + 2)
         switched += [i] if ordered.unreliable_rows else []
     assert switched == [8]
+    assert assemble.unreliable_rows(world.state).tolist() == [0]
     give(world, at(100, 100))
     assert stepped(world)[-1] == (100, 100)
 
@@ -252,9 +253,19 @@ def test_after_eight_unfilled_gaps_in_a_row_nothing_is_held():
 def test_a_restart_with_the_clock_set_back_is_not_blind_for_ever():
     world = World(1)
     give(world, *(at(i, i) for i in range(1, 50)))
-    give(world, *(at(60 + 5 * i, i, time_s=-50_000 + 5 * i) for i in range(10)))
+    give(world, *(at(60 + 20 * i, i, time_s=-50_000 + 20 * i) for i in range(10)))
     assert world.late[0] == [(0, 0), (1, 0), (2, 0)]
     assert [seq for seq, _ in stepped(world)[-7:]] == list(range(3, 10))
+
+
+def test_late_frames_beside_the_lifts_own_stream_stay_late():
+    world = World(1)
+    give(world, *(at(i, i) for i in range(1, 50)), at(60, 80), now_s=62)
+    for i in range(20):
+        give(world, at(70 + 10 * i, 51 + i, time_s=50 + 0.1 * i))
+        if i % 5 == 4:
+            give(world, at(71 + 10 * i, 81 + i // 5))
+    assert len(world.late[0]) == 20
 
 
 def test_a_late_backlog_is_not_taken_for_the_present():
@@ -282,6 +293,17 @@ def test_a_tick_moves_stream_time_with_now_only_while_caught_up():
     assert stream(101, True) == 10
     assert stream(130, True) == 10 + 30 - 2
     assert stream(130, False) == 10
+
+
+def test_a_tick_never_passes_a_frame_that_waits():
+    world = World(1)
+    give(world, at(0.1, 1, time_s=0))
+    give(world, at(11.9, 3, time_s=10))  # displaced by 1.8 s, and the one before it is lost
+    for now_s, want in ((12, 9.9), (12.5, 9.999999), (13.8, 9.999999), (13.9, 10), (14.9, 11)):
+        now_us = T0_US + round(now_s * SECOND)
+        world.give([], now_us)
+        (got,) = assemble.stream_times_us(world.state, now_us, caught_up=True)
+        assert (got - T0_US) / SECOND == want
 
 
 def test_the_view_before_the_commit_is_the_state_after_it():
