@@ -244,14 +244,16 @@ async def test_small_window_of_the_broker_is_found_and_means_not_caught_up() -> 
     ) as stack:  # fmt: skip
         async with mqtt_rig(stack.mqtt_url) as rig, rig.source() as source:
             source.pause()
-            await rig.publish(numbered(400))
+            await rig.publish(numbered(4_000))
             source.resume()
-            for _ in range(15):
+            taken = 0
+            while source.state.window_messages is None:
                 await until(lambda: source.state.waiting_messages == 20)
+                taken += 20
                 source.ack(await source.read(1_000, 1 << 30))
             assert source.state.window_messages == 20
             assert not source.state.caught_up
-            source.ack(await read_count(source, 100, ack=True))
+            await read_count(source, 4_000 - taken, ack=True)
             await until(lambda: source.state.caught_up)
 
 
