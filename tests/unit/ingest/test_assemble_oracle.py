@@ -34,6 +34,18 @@ def nasty_stream(rng, row):
         if (time_us, told) not in used:
             used.add((time_us, told))
             sent.append(Sent(arrival_us, row, told, time_us, mark))
+    return sent + (wrong_rtc(rng, sent[-1]) if rng.random() < 0.4 else [])
+
+
+def wrong_rtc(rng, last):
+    """A restart that lost the clock, and from time to time something else in between."""
+    begin_us, sent = T0_US - 5000 * SECOND, []
+    for i in range(12):
+        arrival_us, mark = last.arrival_us + (i + 1) * 20 * SECOND, last.mark + 1 + i
+        jitter_us = int(rng.integers(0, 2 * SECOND))
+        frame = Sent(arrival_us, last.row, i, begin_us + i * 20 * SECOND + jitter_us, mark)
+        stray = Sent(arrival_us, last.row, last.seq + 5 + i, last.device_us + i * SECOND, mark)
+        sent.append(stray if rng.random() < 0.1 else frame)
     return sent
 
 
