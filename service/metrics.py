@@ -7,7 +7,7 @@ All counters live as long as the process. The law of promise 3 can be read from 
 between two awaits, and ``/metrics`` is written on the same event loop.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from enum import StrEnum
 from itertools import product
@@ -46,6 +46,11 @@ class Dispatching(Protocol):
     """What is shown of a dispatcher."""
 
     counts: DispatchCounts
+
+    @property
+    def in_flight(self) -> Mapping[str, int]:
+        """Attempts under way by endpoint."""
+        ...
 
 
 Labels = dict[str, Iterable[str]]
@@ -181,12 +186,18 @@ class Metrics:
         self.queue_bound.labels(queue=queue).set(bound)
         self.queue.labels(queue=queue).set_function(length)
 
-    def bind_source(self, source: FrameSource) -> None:
-        """Show a source's state and counters, read at each scrape."""
+    def bind_source(self, source: FrameSource, bound_messages: int = 0) -> None:
+        """Show a source's state, counters and queue, read at each scrape."""
+        self.bind_queue(
+            Queue.SOURCE_MESSAGES, bound_messages, lambda: source.state.waiting_messages
+        )
         self.registry.register(_SourceCollector(source))
 
-    def bind_dispatcher(self, dispatcher: Dispatching) -> None:
+    def bind_dispatcher(self, dispatcher: Dispatching, bound: int = 0) -> None:
         """Show what a dispatcher did, and its attempts under way, read at each scrape."""
+        self.bind_queue(
+            Queue.DELIVERIES_IN_FLIGHT, bound, lambda: sum(dispatcher.in_flight.values())
+        )
         self.registry.register(_DispatchCollector(dispatcher))
 
     def refresh_ready(self, causes: Iterable[Cause]) -> None:

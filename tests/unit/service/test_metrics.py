@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -30,6 +31,7 @@ class Source:
 
 class Dispatcher:
     counts = DispatchCounts()
+    in_flight = MappingProxyType({"http://one": 2, "http://two": 1})
 
 
 def shown(metrics: Metrics) -> str:
@@ -79,21 +81,24 @@ def test_names_follow_one_pattern():
 
 def test_the_source_is_read_when_asked():
     metrics, source = Metrics(CollectorRegistry(), "1"), Source()
-    metrics.bind_source(source)
+    metrics.bind_source(source, 20_000)
     source.counters.received_messages += 1
     text = shown(metrics)
     assert "hoistway_source_received_messages_total 8.0" in text
     assert "hoistway_source_connected 1.0" in text
     assert "hoistway_source_caught_up 0.0" in text
     assert "hoistway_source_unacked 5.0" in text
+    assert 'hoistway_queue_length{queue="source_messages"} 3.0' in text
 
 
 def test_the_dispatcher_is_read_when_asked():
     metrics, dispatcher = Metrics(CollectorRegistry(), "1"), Dispatcher()
-    metrics.bind_dispatcher(dispatcher)
+    metrics.bind_dispatcher(dispatcher, 64)
     dispatcher.counts.attempts[AttemptResult.REFUSED] += 2
     text = shown(metrics)
     assert 'hoistway_delivery_attempts_total{result="refused"} 2.0' in text
+    assert 'hoistway_queue_length{queue="deliveries_in_flight"} 3.0' in text
+    assert 'hoistway_queue_bound{queue="deliveries_in_flight"} 64.0' in text
     assert 'hoistway_delivery_attempts_total{result="timed_out"} 0.0' in text
     assert 'hoistway_delivery_decisions_total{step="give_up"} 0.0' in text
 
