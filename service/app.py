@@ -20,9 +20,9 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from alerting.announce import Announcer, AnnounceSettings
+from alerting.announce import Announcer
 from alerting.client import HttpClient
-from alerting.dispatcher import Dispatcher, DispatchSettings
+from alerting.dispatcher import Dispatcher
 from alerting.signature import Signer
 from alerting.store import AlarmStore, Outbox
 from detectors.bank import BANK
@@ -47,7 +47,7 @@ from service.readiness import Board, Cause
 from service.recovery import Recovery
 from service.registrar import Registrar, load_fleet
 from service.registry import Registry
-from service.settings import Settings, narrow, us
+from service.settings import Settings, narrow
 from service.snapshots import Snapshots, SnapshotTimes
 from service.writer import RetryTimes, Writer
 
@@ -212,7 +212,7 @@ class _Service:
             log.warning("backlog_unknown", error=str(error))
         state = source.state
         log.info("stopped", drained=drained, frames_in_flight=pipeline.in_flight,
-                 messages_unacknowledged=state.unacked + state.waiting_messages,
+                 messages_unacknowledged=state.unacked,
                  deliveries_pending=pending)  # fmt: skip
 
     async def _start(self, pool: asyncpg.Pool, alarms: AlarmStore) -> None:
@@ -263,12 +263,7 @@ class _Service:
             Signer.of(settings.dispatch.secrets()),
             self.clock,
             blindness.causes,
-            AnnounceSettings(
-                endpoints=settings.dispatch.urls,
-                after_us=us(settings.announce.degraded_after_s),
-                alive_us=us(settings.announce.alive_interval_s),
-                retry=narrow.retry(settings),
-            ),
+            narrow.announcer(settings),
         )
         return tasks.create_task(blindness.announce(self.metrics, announcer), name="announcer")
 
@@ -284,12 +279,7 @@ class _Service:
             client,
             Signer.of(secrets) if secrets else Signer(()),
             self.clock,
-            DispatchSettings(
-                endpoints=settings.urls,
-                retry=narrow.retry(self.settings),
-                in_flight=settings.in_flight_per_endpoint,
-                poll_s=settings.poll_interval_s,
-            ),
+            narrow.dispatcher(self.settings),
         )
 
     async def _dispatch(self, dispatcher: Dispatcher) -> None:

@@ -4,7 +4,7 @@ Strictly one batch at a time. Everything that is computed stays pending until th
 to have happened; a batch whose outcome is unknown is asked for by its id before it is tried again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -91,14 +91,14 @@ class Lane:
             known = self.core.n_lifts
             ids = self._fleet.elevator_ids(self.number)
             self.core.grow(ids, stored_head_us)
-            self.refresh_parameters(range(known, len(ids)))
+            own = [r for r in range(known, len(ids)) if self._fleet.lift(int(ids[r])).params]
+            self.refresh_parameters(own)
 
-    def refresh_parameters(self, rows: range | None = None) -> None:
-        """Give the detectors the registry's parameters of these rows (all rows by default)."""
-        for row in range(self.core.n_lifts) if rows is None else rows:
+    def refresh_parameters(self, rows: Iterable[int]) -> None:
+        """Give the detectors the registry's parameters of these rows, which may have changed."""
+        for row in rows:
             params = self._fleet.lift(int(self.core.elevator_ids[row])).params
-            if params or rows is None:
-                self.core.set_parameters(row, params)
+            self.core.set_parameters(row, params)
 
     async def process(self, work: Work) -> LaneResult:
         """Settle this lane's part of ``work``; returns after the commit."""

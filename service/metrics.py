@@ -62,6 +62,7 @@ class Rejected(StrEnum):
 
     NOT_DECODABLE = RejectReason.NOT_DECODABLE
     BAD_VERSION = RejectReason.BAD_VERSION
+    TOO_MANY_FRAMES = RejectReason.TOO_MANY_FRAMES
     NOT_AN_OBJECT = RejectReason.NOT_AN_OBJECT
     BAD_ELEVATOR = RejectReason.BAD_ELEVATOR
     BAD_TIME = RejectReason.BAD_TIME
@@ -72,6 +73,8 @@ class Rejected(StrEnum):
     """A topic that is none of wire v1."""
     CONFLICTING_FRAME = "conflicting_frame"
     """Same key, other content."""
+    BAD_GATEWAY = "bad_gateway"
+    """The gateway's name in the topic is not 1 to 64 printable characters."""
     FOREIGN_GATEWAY = "foreign_gateway"
     """The lift is bound to another gateway."""
     TOO_MANY_UNKNOWN = "too_many_unknown"

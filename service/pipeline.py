@@ -58,7 +58,7 @@ class Pipeline:
         self._works: asyncio.Queue[Work | None] = asyncio.Queue(WORKS_QUEUED)
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
-        self._reload_wanted = False
+        self._changed_lifts: set[int] = set()
         self._ticked_us = 0
         self._caught_up = False
         self._stopping = asyncio.Event()
@@ -107,8 +107,7 @@ class Pipeline:
 
     async def reload(self, elevator_ids: Iterable[int]) -> None:
         """Read the registry again before the next work: a person changed these lifts."""
-        log.info("registry_changed", elevators=sorted(elevator_ids)[:20])
-        self._reload_wanted = True
+        self._changed_lifts.update(elevator_ids)
 
     async def _take_messages(self) -> None:
         while True:
@@ -135,7 +134,7 @@ class Pipeline:
 
     async def _process(self) -> None:
         while (work := await self._works.get()) is not None:
-            if self._reload_wanted:
+            if self._changed_lifts:
                 await self._reload()
             await self._settle(work)
             await self._tick_after(work)
@@ -153,11 +152,13 @@ class Pipeline:
             await self._settle(work.tick_after())
 
     async def _reload(self) -> None:
-        self._reload_wanted = False
+        changed, self._changed_lifts = self._changed_lifts, set()
         await self._registrar.reload()
         for lane in self._lanes:
             lane.take_in_new_lifts()
-            lane.refresh_parameters()
+            mine = [i for i in changed if i % len(self._lanes) == lane.number]
+            lane.refresh_parameters(self._fleet.rows(mine).tolist())
+        log.info("registry_reloaded", changed=len(changed))
 
     async def _settle(self, work: Work) -> None:
         """Bring one work through the lanes, then acknowledge it."""

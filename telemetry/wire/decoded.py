@@ -16,6 +16,8 @@ class RejectReason(StrEnum):
     """The payload is neither JSON nor MessagePack."""
     BAD_VERSION = "bad_version"
     """An envelope with another version than 1."""
+    TOO_MANY_FRAMES = "too_many_frames"
+    """More elements in one payload than frames can fit into the largest payload."""
     NOT_AN_OBJECT = "not_an_object"
     """An element that is no object."""
     BAD_ELEVATOR = "bad_elevator"

@@ -15,6 +15,7 @@ import msgspec
 from telemetry.columns import COLUMNS, Column
 from telemetry.wire.decoded import RejectReason
 from telemetry.wire.schema import (
+    MAX_ELEMENTS,
     MAX_SEQ,
     FrameStruct,
     Instant,
@@ -76,6 +77,13 @@ class Reader:
 
         Raises ``UnreadableError`` if it is not decodable or an envelope of another version.
         """
+        elements = self._elements(payload)
+        if len(elements) > MAX_ELEMENTS:
+            detail = f"{len(elements)} elements, more than {MAX_ELEMENTS}"
+            raise UnreadableError(RejectReason.TOO_MANY_FRAMES, detail)
+        return elements
+
+    def _elements(self, payload: bytes) -> list[Any]:
         try:
             return self._split(payload)
         except UnreadableError as error:

@@ -14,6 +14,9 @@ MAX_TIME_MS: Final = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z [ms], the last one."""
 MAX_SEQ: Final = 2**63 - 1
 MAX_FLOOR_CHARACTERS: Final = 16
+MAX_ELEMENTS: Final = 32_768
+"""Elements read one by one: the shortest frame has 33 bytes, the largest payload 1 MiB. Without it
+a payload of bare digits would occupy the event loop for seconds."""
 
 CODE_WORDS: Final = tuple(f"{code:02d}" for code in NATIONAL_CODES)
 

@@ -154,6 +154,11 @@ def test_a_payload_that_does_not_parse_counts_one(payload):
     assert (reject.index, reject.reason, reject.raw) == (-1, "not_decodable", payload)
 
 
+def test_a_payload_of_bare_digits_is_refused_at_once():
+    decoded = decode(b"[" + b"1," * 500_000 + b"1]")
+    assert [r.reason for r in decoded.rejects] == [RejectReason.TOO_MANY_FRAMES]
+
+
 @pytest.mark.parametrize("version", [0, 2, "1", None, True])
 def test_another_version_is_refused(version):
     decoded = decode(encode_json({"v": version, "frames": [MINIMAL]}))
