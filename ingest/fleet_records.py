@@ -1,4 +1,4 @@
-"""What the fleet takes and gives: lift records, frames on their way to a lane, rejects. Values only."""
+"""What the fleet takes and gives: lift records, frames on their way to a lane, rejects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
