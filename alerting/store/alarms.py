@@ -27,7 +27,6 @@ from alerting.history import Contexts
 from alerting.lifecycle import fold
 from alerting.message import TextParams, document
 from alerting.outgoing import label
-from alerting.store.errors import translated
 from alerting.store.rows import (
     ROWS_PER_STATEMENT,
     alarm_of,
@@ -42,11 +41,9 @@ from alerting.store.rows import (
     rfc3339,
     row_of,
 )
+from alerting.store.session import STATEMENT_S, connection, transaction
 from telemetry.findings import Change
 from telemetry.transitions import Transition
-
-STATEMENT_S: Final = 10.0
-"""A person's act or a dispatcher's round is refused rather than kept waiting for longer."""
 
 LIFTS_PER_PIECE: Final = 500
 """Lifts folded and written in one go: some 100 ms of the event loop at most."""
@@ -188,7 +185,7 @@ class AlarmStore:
         accepted, rest = 0, set(names)
         pool = self._required_pool()
         while True:
-            async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
+            async with transaction(pool) as conn:
                 is_open = await conn.fetch(queries()["still_open"], list(rest))
                 rest = {r["id"] for r in is_open}
                 done = await self._accept_free(conn, {i: names[i] for i in rest}, now_us, source)
@@ -253,8 +250,8 @@ class AlarmStore:
     ) -> list[dict[str, Any]]:
         """Return alarm documents, newest onset first."""
         before = None if before_us is None else moment(before_us)
-        async with translated():
-            rows = await self._required_pool().fetch(
+        async with connection(self._required_pool()) as conn:
+            rows = await conn.fetch(
                 queries()["list_alarms"], open_only, include_past, elevator, before, limit,
                 timeout=STATEMENT_S,
             )  # fmt: skip
@@ -263,7 +260,7 @@ class AlarmStore:
     async def get(self, alarm: UUID) -> dict[str, Any]:
         """Return an alarm document with its ``timeline`` and ``deliveries``."""
         sql, pool = queries(), self._required_pool()
-        async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
+        async with transaction(pool) as conn:
             row = await conn.fetchrow(sql["get_alarm"], alarm, timeout=STATEMENT_S)
             if row is None:
                 raise AlarmNotFoundError(alarm)
@@ -283,7 +280,7 @@ class AlarmStore:
     ) -> Verdict:
         """Do what a person asks: once, and only to an alarm that is not over."""
         pool = self._required_pool()
-        async with translated(), pool.acquire(timeout=STATEMENT_S) as conn, conn.transaction():
+        async with transaction(pool) as conn:
             row = await conn.fetchrow(queries()["lock_one"], alarm_id, timeout=STATEMENT_S)
             if row is None:
                 raise AlarmNotFoundError(alarm_id)

@@ -24,9 +24,9 @@ from alerting.errors import StoreUnavailableError
 from alerting.message import rfc3339
 from alerting.outgoing import Attempted, Delivery
 from alerting.retry import Step
-from alerting.store.alarms import STATEMENT_S, AlarmStore
-from alerting.store.errors import translated
+from alerting.store.alarms import AlarmStore
 from alerting.store.rows import alarm_of, as_json, micros, moment, queries
+from alerting.store.session import STATEMENT_S, connection, end, transaction
 
 CHANNEL: Final = "hoistway_deliveries"
 
@@ -45,12 +45,7 @@ class Outbox:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Any]:
-        async with (
-            self._turn,
-            translated(),
-            self._pool.acquire(timeout=STATEMENT_S) as conn,
-            conn.transaction(),
-        ):
+        async with self._turn, transaction(self._pool) as conn:
             yield conn
 
     async def resume(self, now_us: int) -> None:
@@ -63,8 +58,8 @@ class Outbox:
 
     async def claim(self, endpoint: str, limit: int, now_us: int, lease_us: int) -> list[Delivery]:
         """Claim due deliveries, occupied lifts first; they come back when the lease is over."""
-        async with translated():
-            rows = await self._pool.fetch(
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
                 queries()["claim"], endpoint, moment(now_us), limit, moment(now_us + lease_us),
                 timeout=STATEMENT_S,
             )  # fmt: skip
@@ -75,10 +70,8 @@ class Outbox:
         """Give back what was claimed and will not be sent by this process."""
         rows = [{"message_id": d.message_id, "endpoint": d.endpoint} for d in deliveries]
         if rows:
-            async with translated():
-                await self._pool.execute(
-                    queries()["return_claims"], as_json(rows), timeout=STATEMENT_S
-                )
+            async with connection(self._pool) as conn:
+                await conn.execute(queries()["return_claims"], as_json(rows), timeout=STATEMENT_S)
 
     async def mark(self, attempted: Sequence[Attempted]) -> list[Attempted]:
         """Record attempts and what follows; return those whose alarm was in use just now."""
@@ -133,8 +126,8 @@ class Outbox:
 
     async def backlog(self) -> dict[str, tuple[int, int]]:
         """Return, by endpoint, how many messages wait and when the oldest was made [µs]."""
-        async with translated():
-            rows = await self._pool.fetch(queries()["backlog"], timeout=STATEMENT_S)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(queries()["backlog"], timeout=STATEMENT_S)
         return {r["endpoint"]: (r["pending"], micros(r["oldest"]) or 0) for r in rows}
 
     async def listen(self, wake: Callable[[], None]) -> None:
@@ -147,16 +140,14 @@ class Outbox:
         def ended(*_: object) -> None:
             gone.set()
 
-        async with translated(), self._pool.acquire(timeout=STATEMENT_S) as conn:
-            await conn.add_listener(CHANNEL, notified)
-            conn.add_termination_listener(ended)
+        async with connection(self._pool) as conn:
             try:
+                await conn.add_listener(CHANNEL, notified)
+                conn.add_termination_listener(ended)
                 wake()  # what was enqueued while nobody listened
                 await gone.wait()
             finally:
-                # The pool wants the connection back as it was; on a dead one both do nothing.
-                conn.remove_termination_listener(ended)
-                await conn.remove_listener(CHANNEL, notified)
+                end(conn)  # a connection that listened is not lent to others
         raise StoreUnavailableError("the listening connection was closed")
 
 
