@@ -1,16 +1,18 @@
 """``hoistway desk``: a dispatch endpoint on this terminal, for trying out."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Final
 
 import typer
+
+WORDS: Final = "ok, an HTTP status, hang, slow:<seconds>, redirect or cut"
+BEHAVIOUR: Final = re.compile(r"ok|[2-5]\d\d|hang|slow:\d+(\.\d+)?|redirect|cut")
 
 
 def desk(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    behaviour: Annotated[
-        str, typer.Option(help="ok, an HTTP status, hang, slow:<seconds>, redirect, cut.")
-    ] = "ok",
+    behaviour: Annotated[str, typer.Option(help=f"{WORDS}.")] = "ok",
     accept_as: Annotated[
         str | None, typer.Option(help="Take every case under this name; default: by key press.")
     ] = None,
@@ -27,7 +29,7 @@ def desk(
     """Receive, verify, show and accept alarms; signing secrets are HOISTWAY_DISPATCH_SECRET."""
     import asyncio
 
-    from service.commands.failures import SETTINGS, CommandError
+    from service.commands.failures import SETTINGS, UNAVAILABLE, CommandError
     from service.desk import DeskSettings
     from service.desk_screen import run_desk
     from service.settings import load
@@ -35,6 +37,8 @@ def desk(
     settings = load()
     if not settings.dispatch.secrets():
         raise CommandError("HOISTWAY_DISPATCH_SECRET is not set: give the service's", SETTINGS)
+    if BEHAVIOUR.fullmatch(behaviour) is None:
+        raise CommandError(f"--behaviour must be {WORDS}, not {behaviour!r}", SETTINGS)
     api_key = key or (settings.api.key.get_secret_value() if settings.api.key else None)
     made = DeskSettings(
         secrets=settings.dispatch.secrets(),
@@ -45,4 +49,11 @@ def desk(
         api_url=settings.api.url or f"http://127.0.0.1:{settings.http.port}",
         api_key=api_key,
     )
-    asyncio.run(run_desk(made, behaviour, for_s))
+    try:
+        asyncio.run(run_desk(made, behaviour, for_s))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CommandError(
+            f"--host and --port: {host}:{port} cannot be had ({reason}); choose another",
+            UNAVAILABLE,
+        ) from error

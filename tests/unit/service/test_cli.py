@@ -135,6 +135,21 @@ def test_the_desk_wants_a_secret(capsys):
     assert "HOISTWAY_DISPATCH_SECRET is not set" in one_line(err)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--behaviour", "odd"), 2, "--behaviour must be ok, an HTTP status"),
+        (("--behaviour", "slow:x"), 2, "--behaviour"),
+        (("--host", "203.0.113.9"), 3, "--host and --port: 203.0.113.9:8090 cannot be had"),
+    ],
+)
+def test_the_desk_says_what_it_cannot_do(capsys, monkeypatch, arguments, code, words):
+    monkeypatch.setenv("HOISTWAY_DISPATCH_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    got, _, err = said(capsys, "desk", "--for", "1", *arguments)
+    assert got == code
+    assert words in err.splitlines()[-1]
+
+
 def test_settings_in_force_are_listed_without_secrets(capsys, monkeypatch):
     monkeypatch.setenv("HOISTWAY_MQTT_PASSWORD", "geheim")
     code, out, _ = said(capsys, "doctor", "--settings")
