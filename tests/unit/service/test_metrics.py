@@ -10,6 +10,7 @@ from alerting.changes import Outcome
 from alerting.dispatcher import DispatchCounts
 from alerting.retry import AttemptResult
 from ingest.dead_letters import FrameReason
+from ingest.fleet import FleetRejectReason
 from ingest.source import SourceCounters, SourceState
 from service.metrics import Metrics, Queue, Rejected
 from service.readiness import Cause
@@ -58,7 +59,7 @@ def test_every_series_exists_at_zero():
 def test_reasons_of_the_decoder_are_reasons_here():
     of_fields = {RejectReason.WRONG_TYPE, RejectReason.OUT_OF_RANGE}
     outside = {FrameReason.BAD_STATUS, FrameReason.MORE_REJECTS}
-    wanted = (set(RejectReason) - of_fields) | (set(FrameReason) - outside)
+    wanted = {*set(RejectReason) - of_fields, *set(FrameReason) - outside, *FleetRejectReason}
     assert {str(r) for r in wanted} <= set(Rejected)
 
 
@@ -71,6 +72,11 @@ def test_the_documentation_names_every_metric():
     metrics.bind_source(source)
     for family in metrics.registry.collect():
         assert family.name.removeprefix("hoistway_source_") in text, family.name
+
+
+def test_the_documentation_says_what_to_do_about_every_reason_and_cause():
+    text = OPERATIONS.read_text("utf-8")
+    assert all(f"`{word}`" in text for word in (*Rejected, *Cause))
 
 
 def test_names_follow_one_pattern():
