@@ -6,10 +6,8 @@ once the car stands; somebody or something *frees* them; when they are out the l
 Exact instants between phases are *pokes*: (time, what). Truth is written when it happens.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Sequence
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -18,6 +16,7 @@ from simulator import faults
 from simulator.buildings import Presence
 from simulator.cars import Cars
 from simulator.faults import PRESS_US, SECOND_US, Cause, Fault
+from simulator.pokes import Poke, Pokes
 from simulator.state import Motion, Phase, Rows, kinematics
 from simulator.traffic import NEVER_US
 from simulator.truth import TruthEvent, TruthLog
@@ -41,19 +40,6 @@ _CODES: Final = {
 _DOORS_MOVE: Final = (Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING)
 
 
-class Poke(IntEnum):
-    """What happens at an exact instant, in the order in which equal instants are served."""
-
-    STRIKE = 0
-    CUT = 1
-    MAINS_BACK = 2
-    PRESS = 3
-    LET_GO = 4
-    FLAP = 5
-    CALM = 6
-    RELEASE = 7
-
-
 class Incidents:
     """Faults of a fleet and their course. Implements ``cars.Hooks``."""
 
@@ -61,11 +47,10 @@ class Incidents:
         n = len(cars.plan)
         self.cars = cars
         self.truth = TruthLog()
+        self.pokes = Pokes(n)
         self.armed_us = np.full(n, NEVER_US)
         self.wake_us = np.full(n, NEVER_US)
-        self.poke_us = np.full(n, NEVER_US)
         self._waiting = [deque[Fault]() for _ in range(n)]
-        self._pokes: dict[int, list[tuple[int, Poke]]] = {}
         self._struck: dict[int, Fault] = {}
         self._trapped: dict[int, int] = {}
         self._pressing: dict[int, int] = {}
@@ -80,11 +65,11 @@ class Incidents:
     def _schedule(self, lift: int, fault: Fault) -> None:
         end_us = fault.at_us + fault.lasts_us
         if fault.cause is Cause.AREA_POWER_CUT:
-            self.poke(lift, fault.at_us, Poke.CUT)
-            self.poke(lift, end_us, Poke.MAINS_BACK)
+            self.pokes.plan(lift, fault.at_us, Poke.CUT)
+            self.pokes.plan(lift, end_us, Poke.MAINS_BACK)
         elif fault.cause is Cause.ZONE_FLAPPING:
-            self.poke(lift, fault.at_us, Poke.FLAP)
-            self.poke(lift, end_us, Poke.CALM)
+            self.pokes.plan(lift, fault.at_us, Poke.FLAP)
+            self.pokes.plan(lift, end_us, Poke.CALM)
         else:
             self._waiting[lift].append(fault)
 
@@ -97,27 +82,13 @@ class Incidents:
         self._arm(lift)
         return fault
 
-    def poke(self, lift: int, at_us: int, what: Poke) -> None:
-        """Plan something for an exact instant."""
-        pokes = self._pokes.setdefault(lift, [])
-        heapq.heappush(pokes, (at_us, what))
-        self.poke_us[lift] = pokes[0][0]
-
-    def _drop(self, lift: int, *what: Poke) -> None:
-        pokes = [p for p in self._pokes.get(lift, ()) if p[1] not in what]
-        heapq.heapify(pokes)
-        self._pokes[lift] = pokes
-        self.poke_us[lift] = pokes[0][0] if pokes else NEVER_US
-
     def serve(self, rows: Rows) -> None:
         """Let everything happen that is planned for this instant of each lift."""
         for lift in rows.tolist():
-            pokes, at_us = self._pokes[lift], int(self.poke_us[lift])
+            at_us = int(self.pokes.next_us[lift])
             self.cars.state["start_us"][lift] = at_us
-            while pokes and pokes[0][0] == at_us:
-                self._happen(lift, at_us, heapq.heappop(pokes)[1])
-                pokes = self._pokes[lift]
-            self.poke_us[lift] = pokes[0][0] if pokes else NEVER_US
+            while self.pokes.next_us[lift] == at_us:
+                self._happen(lift, at_us, self.pokes.take(lift))
 
     def _happen(self, lift: int, t_us: int, what: Poke) -> None:
         state = self.cars.state
@@ -176,7 +147,7 @@ class Incidents:
             if fault.cause in faults.MID_RIDE and brought and self.cars.state["riders"][lift]:
                 at_us = self._instant_between_landings(lift, t)
                 if at_us is not None:
-                    self.poke(lift, at_us, Poke.STRIKE)
+                    self.pokes.plan(lift, at_us, Poke.STRIKE)
 
     def arrived(self, rows: Rows, t_us: Rows) -> None:
         """Let the doors stay shut at the landing if their lock fails."""
@@ -194,7 +165,7 @@ class Incidents:
             if number is not None:
                 by_itself = lift not in self._by_rescuer
                 self.truth.end(number, t, self_released=by_itself)
-                self._drop(lift, Poke.PRESS)
+                self.pokes.drop(lift, Poke.PRESS)
 
     def boarding(self, rows: Rows, t_us: Rows) -> None:
         """Restore lifts whose people are out; let children play with the button."""
@@ -205,7 +176,7 @@ class Incidents:
         for lift, t, fault in self._due(rows, t_us):
             if fault.cause is Cause.BUTTON_PLAY and self.wake_us[lift] == NEVER_US:
                 for after_us in fault.presses_us:
-                    self.poke(lift, t + after_us, Poke.PRESS)
+                    self.pokes.plan(lift, t + after_us, Poke.PRESS)
                 self._disarm(lift)
 
     def closed(self, rows: Rows, t_us: Rows) -> None:
@@ -297,7 +268,7 @@ class Incidents:
         )
         self._enter(lift, Phase.STUCK, t_us, self._until_freed_us(lift, fault, t_us))
         for after_us in fault.presses_us:
-            self.poke(lift, t_us + after_us, Poke.PRESS)
+            self.pokes.plan(lift, t_us + after_us, Poke.PRESS)
 
     def _event(
         self, lift: int, kind: FindingKind, fault: Fault, t_us: int, people: int
@@ -356,7 +327,7 @@ class Incidents:
             event = self._event(lift, FindingKind.ALARM_BUTTON, fault, t_us, people)
             number = self._pressing[lift] = self.truth.begin(event)
         self.truth.pressed(number, t_us)
-        self.poke(lift, t_us + PRESS_US, Poke.LET_GO)
+        self.pokes.plan(lift, t_us + PRESS_US, Poke.LET_GO)
 
     def _same_case(self, lift: int, number: int) -> bool:
         """Tell whether the press event belongs to the present entrapment."""
@@ -369,7 +340,7 @@ class Incidents:
         state = self.cars.state
         phase = state["phase"][lift]
         self._show(lift, Cause.AREA_POWER_CUT)
-        self._drop(lift, Poke.STRIKE)
+        self.pokes.drop(lift, Poke.STRIKE)
         fault = Fault(lift, Cause.AREA_POWER_CUT, t_us)
         if phase == Phase.MOVING:
             self._struck[lift] = fault

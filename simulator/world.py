@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from simulator.buildings import Plan
 from simulator.cars import Cars
 from simulator.faults import Fault
-from simulator.incidents import Incidents, Poke
+from simulator.incidents import Incidents
+from simulator.pokes import Poke
 from simulator.state import Phase, Pieces
 from simulator.traffic import Arrivals
 from simulator.truth import TruthEvent
@@ -68,7 +69,7 @@ class World:
         """Live on until ``until_us`` (exclusive) and return the pieces since the last call."""
         pieces: list[Pieces] = []
         while True:
-            due = np.minimum(self.cars.phase_end_us, self.incidents.poke_us)
+            due = np.minimum(self.cars.phase_end_us, self.incidents.pokes.next_us)
             rows = np.flatnonzero(due < until_us)
             if not rows.size:
                 break
@@ -82,7 +83,7 @@ class World:
     def release(self, lift: int, at_us: int) -> None:
         """Send a rescuer who frees the people in ``lift`` at ``at_us``, or now if that is past."""
         whole_ms_us = -(-max(at_us, self.now_us) // 1000) * 1000
-        self.incidents.poke(lift, whole_ms_us, Poke.RELEASE)
+        self.incidents.pokes.plan(lift, whole_ms_us, Poke.RELEASE)
 
     def truth(self) -> list[TruthEvent]:
         """Return the true events so far, by onset."""
@@ -91,7 +92,7 @@ class World:
     def _round(self, rows: NDArray[np.int64], t_us: NDArray[np.int64]) -> Pieces:
         lo_us = np.maximum(self.cars.state["start_us"][rows], self.now_us)
         closed = self.cars.state.pieces(rows, lo_us, t_us)
-        poked = self.incidents.poke_us[rows] == t_us
+        poked = self.incidents.pokes.next_us[rows] == t_us
         if poked.any():
             self.incidents.serve(rows[poked])
         rows, t_us = rows[~poked], t_us[~poked]
