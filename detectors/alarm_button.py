@@ -16,8 +16,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import doors as door_openings
 from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, written
-from detectors.doors import RELEASE_SOURCE, Openings, openings
+from detectors.doors import OPENING_FIELDS, RELEASE_SOURCE, Openings, openings
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, spread_all
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
 from detectors.signals import held, held_code, tells
@@ -57,7 +58,6 @@ class AlarmButtonDetector:
     layout: tuple[Field, ...] = (
         Field("time_us", "i8", NEVER_US),  # of the last frame
         Field("told_us", "i8", NEVER_US),  # of the last frame that told any input
-        Field("open_since_us", "i8", NEVER_US),
         Field("pressed_us", "i8", NEVER_US),  # of the last press
         Field("due_us", "i8", NO_DUE_US),
         Field("presses", "i2", 0),  # since the doors last let people out
@@ -65,12 +65,10 @@ class AlarmButtonDetector:
         Field("floor", "i2", UNKNOWN),
         Field("button", "i1", UNKNOWN),
         Field("button_code", "i1", UNKNOWN),  # code 90 among the codes: 1, not: 0
-        Field("door", "i1", UNKNOWN),
-        Field("zone", "i1", UNKNOWN),
         Field("mode", "i1", UNKNOWN),
         Field("car", "i1", UNKNOWN),
         Field("awaiting", "?", False),  # pressed, and the doors have not opened since
-        Field("opening_believed", "?", False),
+        *OPENING_FIELDS,
     )
     params_type: type[AlarmButtonParams] = AlarmButtonParams
 
@@ -106,14 +104,7 @@ def _hear(state: State, batch: LiftFrames, now_us: Ints, params: AlarmButtonPara
     any_told = told["button"] | told["door"] | told["zone"] | tells(batch, "codes")
     told_strip = seg.at_frames(any_told)
     line = Timeline.of(seg, state["time_us"], frames["time_us"], now_us, told_strip)
-    doors = openings(
-        line,
-        now["door"],
-        now["zone"],
-        state["open_since_us"],
-        state["opening_believed"],
-        params.release_hold_us,
-    )
+    doors = openings(state, line, now["door"], now["zone"], params.release_hold_us)
     pressed = (now["button"] == 1) | (now["button_code"] == 1)
     return _Heard(line, now, pressed, doors, line.since(told_strip, state["told_us"]))
 
@@ -148,17 +139,16 @@ def _presses(state: State, heard: _Heard) -> _Presses:
 
 def _own_state(heard: _Heard, presses: _Presses) -> dict[str, NDArray[Any]]:
     doors = heard.doors
-    waits = presses.awaiting & doors.is_open
+    waits = presses.awaiting & doors.is_open & ~doors.believed
     forgotten = np.where(doors.believed, 0, presses.series)
     return {
         "time_us": heard.line.t_us,
         "told_us": heard.seen_us,
-        "open_since_us": doors.since_us,
+        **door_openings.state_after(doors),
         "pressed_us": presses.pressed_us,
         "due_us": np.where(waits, doors.deadline_us, NO_DUE_US),
         "presses": np.minimum(forgotten, _MAX_PRESSES),
         "awaiting": presses.awaiting,
-        "opening_believed": doors.believed,
     }
 
 

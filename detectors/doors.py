@@ -1,8 +1,9 @@
 """When a door counts as having let people out: open, in the unlocking zone, for long enough.
 
 Shared by the detectors that ask for it. A worn door or zone switch shows "open in the zone" for
-instants while nobody can get out; so an opening is *believed* once it has lasted
-``release_hold_us``. It counts from the instant at which it began.
+instants while nobody can get out; so an opening is *believed* once the doors have been open in the
+zone for ``release_hold_us``, counted together as long as the doors stay open (the zone may flicker
+meanwhile). It then counts from the instant at which it began, until the doors leave open.
 """
 
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.segments import Bools, Ints, Timeline
-from telemetry.columns import Door
+from detectors.contract import Field, State
+from detectors.segments import NEVER_US, Bools, Ints, Timeline
+from telemetry.columns import UNKNOWN, Door
 
 RELEASE_SOURCE: Final = (
     "practice: contact bounce is shorter, the shortest dwell of an office door (2 s) longer"
 )
+
+
+_OPEN: Final = int(Door.OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,48 +30,87 @@ class Openings:
 
     Parameters
     ----------
+    standing
+        Doors open (4), wherever.
     is_open
-        Doors open (4) and zone known true.
+        Doors open and the zone known true.
     since_us
-        When the present opening began; meaningless while not open [µs].
+        When the doors, open since then, were first open in the zone; ``NEVER_US`` if not [µs].
+    lasted_us
+        For how long they have been open in the zone when the element begins [µs].
     deadline_us
-        When it is believed, if it lasts so long [µs].
+        When that is long enough, where ``is_open`` [µs].
     believed
         The opening has been believed by the end of this element.
     begins
         Elements within which an opening comes to be believed.
     """
 
+    standing: Bools
     is_open: Bools
     since_us: Ints
+    lasted_us: Ints
     deadline_us: Ints
     believed: Bools
     begins: Bools
 
 
+OPENING_FIELDS: Final = (
+    Field("door", "i1", UNKNOWN),
+    Field("zone", "i1", UNKNOWN),
+    Field("open_since_us", "i8", NEVER_US),
+    Field("open_for_us", "i8", 0),
+    Field("opening_believed", "?", False),
+)
+"""State of a detector that asks for openings; ``door`` and ``zone`` as last told."""
+
+
 def openings(
+    state: State,
     line: Timeline,
     door: NDArray[np.int8],
     zone: NDArray[np.int8],
-    carried_since_us: Ints,
-    carried_believed: Bools,
     release_hold_us: Ints,
 ) -> Openings:
     """Find the openings in held door and zone states (strips).
 
-    ``carried_*``, shape (m,): of the opening that was going on at the head. ``release_hold_us``:
-    per element or a scalar.
+    ``release_hold_us``: per element or a scalar.
     """
-    seg = line.segments
-    is_open = (door == Door.OPEN) & (zone == 1)
-    starts = seg.rises(is_open)
-    since_us = line.since(starts, carried_since_us)
-    deadline_us = since_us + release_hold_us
-    carried = np.zeros(len(seg), np.bool_)
-    carried[seg.head_at] = carried_believed
-    # A tick may have believed the opening; the frames that follow do not take that back.
-    already = seg.hold(carried, starts | ~is_open)
-    believed = is_open & (already | line.reached(deadline_us))
-    begins = believed & ~seg.prior(believed)
-    begins[seg.head_at] = believed[seg.head_at] & ~carried_believed
-    return Openings(is_open, since_us, deadline_us, believed, begins)
+    seg, t_us = line.segments, line.t_us
+    standing = door == _OPEN
+    is_open = standing & (zone == 1)
+    opened = seg.latch(
+        np.where(seg.is_head, seg.join(state["open_since_us"], NEVER_US) != NEVER_US, is_open),
+        ~standing,
+    )
+    starts = is_open & ~seg.prior(opened) & ~seg.is_head
+    lasts_us = np.zeros_like(t_us)
+    lasts_us[:-1] = t_us[1:] - t_us[:-1]
+    lasts_us[seg.last_at] = 0
+    lasts_us[~is_open] = 0
+    before_us = np.cumsum(lasts_us) - lasts_us
+    base_us = before_us.copy()
+    base_us[seg.head_at] -= state["open_for_us"]
+    lasted_us = before_us - seg.hold(base_us, starts)
+    deadline_us = t_us + (release_hold_us - lasted_us)
+    carried = seg.join(state["opening_believed"], False)
+    # What a tick has believed, frames that follow do not take back.
+    believed = seg.latch(carried | (is_open & line.reached(deadline_us)), ~standing)
+    return Openings(
+        standing=standing,
+        is_open=is_open,
+        since_us=np.where(opened, line.since(starts, state["open_since_us"]), NEVER_US),
+        lasted_us=np.where(opened, lasted_us, 0),
+        deadline_us=deadline_us,
+        believed=believed,
+        begins=believed & ~np.where(seg.is_head, carried, seg.prior(believed)),
+    )
+
+
+def state_after(doors: Openings) -> dict[str, NDArray[np.int64] | Bools]:
+    """Return the fields of ``OPENING_FIELDS`` along the strip, but for the held columns."""
+    return {
+        "open_since_us": doors.since_us,
+        "open_for_us": doors.lasted_us,
+        "opening_believed": doors.believed,
+    }

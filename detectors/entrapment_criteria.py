@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import doors as door_openings
 from detectors.contract import Field, LiftFrames, State
-from detectors.doors import Openings, openings
+from detectors.doors import OPENING_FIELDS, Openings, openings
 from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
 from detectors.signals import held, held_code, tells
 from telemetry.columns import UNKNOWN, Door, Mode, Power
@@ -40,14 +41,11 @@ _MAX_OPENINGS: Final = 255
 CRITERIA_FIELDS: Final = (
     Field("time_us", "i8", NEVER_US),  # of the last frame
     Field("told_us", "i8", NEVER_US),  # of the last frame that told any input
-    Field("open_since_us", "i8", NEVER_US),  # of the opening in the zone that is going on
     Field("speed_mps", "f4", np.nan),
     Field("height_m", "f4", np.nan),
     Field("floor", "i2", UNKNOWN),
     Field("passenger", "i2", UNKNOWN),
     Field("car", "i1", UNKNOWN),
-    Field("zone", "i1", UNKNOWN),
-    Field("door", "i1", UNKNOWN),
     Field("mode", "i1", UNKNOWN),
     Field("power", "i1", UNKNOWN),
     Field("mains_code", "i1", UNKNOWN),  # code 41 among the codes: 1, not: 0
@@ -57,8 +55,8 @@ CRITERIA_FIELDS: Final = (
     Field("latched", "?", False),  # somebody inside
     Field("called", "?", False),  # button pressed in this stop
     Field("press_unanswered", "?", False),  # pressed, and no doors have let people out since
-    Field("opening_believed", "?", False),
     Field("openings", "u1", 0),  # since the presence sensor last changed
+    *OPENING_FIELDS,
 )
 
 
@@ -90,14 +88,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentPara
     """Judge every element; ``params`` are spread over the strip."""
     seg, now = batch.segments, _held_columns(state, batch)
     line = Timeline.of(seg, state["time_us"], batch.frames["time_us"], now_us, now.pop("told"))
-    doors = openings(
-        line,
-        now["door"],
-        now["zone"],
-        state["open_since_us"],
-        state["opening_believed"],
-        params.release_hold_us,
-    )
+    doors = openings(state, line, now["door"], now["zone"], params.release_hold_us)
     seen_shut_in = (now["passenger"] > 0) & _among(now["door"], LATCHING_DOORS)
     latched = seg.latch(
         np.where(seg.is_head, seg.join(state["latched"], False), seen_shut_in), doors.believed
@@ -115,7 +106,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentPara
     suppressed = _among(stop_mode, SUPPRESSING_MODES) & ~((stop_mode == Mode.STOPPED) & latched)
     count = seg.count_since(doors.begins, seg.changes(np.sign(now["passenger"])), state["openings"])
     trusted = (now["passenger"] == UNKNOWN) | (count < params.presence_stuck_openings)
-    inside = _inside(now["passenger"], latched, trusted)
+    inside = _inside(now, latched, trusted)
     location = _location(now, at_rest, inside, called)
     return Judgement(
         line=line,
@@ -190,7 +181,7 @@ def _motion(now: dict[str, NDArray[Any]], moving_speed_mps: Any) -> tuple[Bools,
 
 def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
     """Mark first stopped frames: after motion, and when doors that let people out leave open."""
-    reopened = seg.prior(doors.believed) & ~doors.is_open
+    reopened = seg.prior(doors.believed) & ~doors.standing
     return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
 
 
@@ -205,13 +196,15 @@ def _called(state: State, seg: Segments, pressed: Bools, stop_begins: Bools) -> 
     return pressed[at] & (at >= seg.last(stop_begins))
 
 
-def _inside(passenger: NDArray[np.int16], latched: Bools, trusted: Bools) -> NDArray[np.int8]:
+def _inside(now: dict[str, NDArray[Any]], latched: Bools, trusted: Bools) -> NDArray[np.int8]:
     """Tell whether somebody is inside.
 
-    Unknown: presence was never told; the sensor is stuck; or it sees somebody who was never seen
-    behind closing or closed doors (doors unknown, held or locked).
+    Unknown: presence was never told; the sensor is stuck; or it sees somebody while the doors
+    cannot tell whether to latch it (never told, held, locked).
     """
-    unsure = (passenger == UNKNOWN) | (passenger > 0) | ~trusted
+    passenger, door = now["passenger"], now["door"]
+    cannot_latch = (passenger > 0) & ~_among(door, (Door.OPENING, Door.OPEN))
+    unsure = (passenger == UNKNOWN) | cannot_latch | ~trusted
     return np.where(latched, 1, np.where(unsure, UNKNOWN, 0)).astype(np.int8)
 
 
@@ -231,12 +224,11 @@ def state_after(judged: Judgement) -> dict[str, NDArray[Any]]:
     after = {
         "time_us": line.t_us,
         "told_us": judged.seen_us,
-        "open_since_us": judged.doors.since_us,
+        **door_openings.state_after(judged.doors),
         "stop_mode": judged.stop_mode,
         "latched": judged.latched,
         "called": judged.called,
         "press_unanswered": judged.press_unanswered,
-        "opening_believed": judged.doors.believed,
         "openings": np.minimum(judged.openings, _MAX_OPENINGS).astype(np.uint8),
         **judged.held,
     }

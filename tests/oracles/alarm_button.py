@@ -30,6 +30,8 @@ class Oracle:
     unanswered: bool = False
     presses: int = 0
     open_since: Any = None
+    open_from: Any = None
+    open_for: int = 0
     let_out: bool = False
     last_time: Any = None
     last_seen: Any = None
@@ -54,16 +56,23 @@ class Oracle:
         self.button = frame.get("button", self.button)
         self.door = self.door if door is None else door
         self.zone = frame.get("zone", self.zone)
-        if not (self.door == DOOR_OPEN and self.zone == 1):
-            self.open_since, self.let_out = None, False
-        elif self.open_since is None:
-            self.open_since = time
+        self.look_at_doors(time)
         self.press_or_let_go(time)
         self.doors_may_let_out(lambda deadline: deadline <= time)
 
     def tick(self, now):
         if self.last_time is not None and now > self.last_time:
             self.doors_may_let_out(lambda deadline: deadline <= now)
+
+    def look_at_doors(self, time):
+        if self.door != DOOR_OPEN:
+            self.open_since, self.open_from, self.open_for, self.let_out = None, None, 0, False
+        elif self.zone == 1:
+            self.open_since = time if self.open_since is None else self.open_since
+            self.open_from = time if self.open_from is None else self.open_from
+        elif self.open_from is not None:
+            self.open_for += time - self.open_from
+            self.open_from = None
 
     def press_or_let_go(self, time):
         down = self.button == 1 or self.code_90 is True
@@ -79,9 +88,10 @@ class Oracle:
         self.down = down
 
     def doors_may_let_out(self, due):
-        if self.open_since is None or self.let_out:
+        if self.open_from is None or self.let_out:
             return
-        if due(self.open_since + round(self.rules.release_hold_s * 1_000_000)):
+        hold_us = round(self.rules.release_hold_s * 1_000_000)
+        if due(self.open_from + hold_us - self.open_for):
             self.let_out = True
             if self.unanswered:
                 self.answer()

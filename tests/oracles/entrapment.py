@@ -47,8 +47,10 @@ class Oracle:
     last_seen: Any = None
 
     # the doors
-    open_since: Any = None  # doors open in the zone
-    let_out: bool = False  # ... and for long enough to let people out
+    open_since: Any = None  # when the doors, open since then, were first open in the zone
+    open_from: Any = None  # since when they are open in the zone without a break
+    open_for: int = 0  # ... and for how long they were before that
+    let_out: bool = False  # ... together long enough to let people out
 
     # who is inside
     latched: bool = False
@@ -155,13 +157,20 @@ class Oracle:
             self.onset = None
 
     def judge_doors(self, time):
-        """Return whether doors that had let people out have left "open in the zone"."""
-        is_open = self.told.get("door") == OPEN and self.told.get("zone") == 1
-        left = self.let_out and not is_open
-        if not is_open:
-            self.open_since, self.let_out = None, False
-        elif self.open_since is None:
-            self.open_since, self.let_out = time, False
+        """Return whether doors that had let people out are no longer open."""
+        standing_open = self.told.get("door") == OPEN
+        left = self.let_out and not standing_open
+        if not standing_open:
+            self.open_since, self.open_from, self.open_for = None, None, 0
+            self.let_out = False
+        elif self.told.get("zone") == 1:
+            if self.open_since is None:
+                self.open_since = time
+            if self.open_from is None:
+                self.open_from = time
+        elif self.open_from is not None:
+            self.open_for += time - self.open_from
+            self.open_from = None
         return left
 
     def judge_motion(self):
@@ -202,7 +211,10 @@ class Oracle:
         if self.seen_people() is None:
             return "unknown"
         if self.seen_people():
-            return "unknown"  # seen, but never behind closing or closed doors
+            # seen, but never behind closing or closed doors
+            return (
+                "no" if self.told.get("door") in (OPENING, OPEN) and not self.stuck() else "unknown"
+            )
         if self.stuck():
             return "unknown"
         return "no"
@@ -244,8 +256,8 @@ class Oracle:
         def due(deadline):
             return deadline <= until if told_there else deadline < until
 
-        opening = self.open_since is not None and not self.let_out
-        if opening and due(self.open_since + us(self.rules.release_hold_s)):
+        opening = self.open_from is not None and not self.let_out
+        if opening and due(self.open_from + us(self.rules.release_hold_s) - self.open_for):
             self.let_people_out()
         if self.holds and not self.active:
             complete = max(self.judged_at, self.onset + self.window())

@@ -166,12 +166,20 @@ def test_nobody_inside_is_no_entrapment():
     assert lift.said() == []
 
 
-@pytest.mark.parametrize("door", [None, Door.UNKNOWN, Door.HELD, Door.LOCKED, Door.OPEN])
+@pytest.mark.parametrize("door", [None, Door.UNKNOWN, Door.HELD, Door.LOCKED])
 def test_somebody_never_seen_behind_closed_doors_is_possibly_inside(door):
     lift = Lift()
     lift.at(0, TRAPPED_BETWEEN, door=door)
     (raised,) = lift.wait_until(FOREVER_S)
     assert raised.confidence is Confidence.POSSIBLE
+
+
+@pytest.mark.parametrize("door", [Door.OPENING, Door.OPEN])
+def test_somebody_seen_only_at_open_doors_is_not_latched_inside(door):
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN, door=door)
+    lift.wait_until(FOREVER_S)
+    assert lift.said() == []
 
 
 def test_a_count_is_presence_and_gives_the_number_of_people():

@@ -169,6 +169,31 @@ def test_7_a_door_switch_that_says_open_for_an_instant_frees_nobody():
     assert lift.said() == [("raised", LANDING, 60)]
 
 
+@pytest.mark.parametrize("half_period_s", [0.5, 1, 2])
+def test_7_doors_that_stand_open_while_the_zone_flickers_let_people_out(half_period_s):
+    lift = Lift()
+    lift.at(0, RUNNING)
+    flicker = [
+        (10 + i * half_period_s, {**OPEN_AT_LANDING, "zone": i % 2, "passenger": i // 8 % 2})
+        for i in range(80)
+    ]
+    lift.all_at_once(flicker)
+    lift.at(200, NOBODY_SEEN)
+    lift.wait_until(FOREVER_S)
+    assert lift.said() == []
+
+
+def test_7_an_alarm_ends_at_the_first_instant_of_an_opening_with_a_flickering_zone():
+    lift = Lift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.at(70, OPEN_AT_LANDING)
+    lift.at(70.5, OPEN_AT_LANDING, zone=0)
+    lift.at(72, OPEN_AT_LANDING)
+    assert lift.wait_until(72.4) == []
+    lift.wait_until(72.5)
+    assert lift.said() == [("raised", LANDING, 60), ("cleared", LANDING, 70)]
+
+
 def test_7_after_the_release_a_new_case_needs_its_own_window():
     lift = Lift()
     lift.at(0, TRAPPED_AT_LANDING)
