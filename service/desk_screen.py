@@ -84,12 +84,13 @@ def summary(desk: Desk) -> str:
     """Return one line about what the desk saw."""
     taken = len(desk.messages())
     refused = sum(m.verification is not Verification.OK for m in desk.received)
-    failed = f", {len(desk.acts_failed)} acts failed: {desk.acts_failed[-1]}"
-    return (
+    text = (
         f"{len(desk.received)} requests, {taken} messages taken, {refused} with a bad signature,"
         f" {len(desk.alarms)} alarms, {len(desk.open_alarms())} open"
-        + (failed if desk.acts_failed else "")
     )
+    if desk.acts_failed:
+        text += f", {len(desk.acts_failed)} acts failed: {desk.acts_failed[-1]}"
+    return text
 
 
 def _how_it_accepts(settings: DeskSettings) -> str:

@@ -273,17 +273,16 @@ async def test_a_database_that_hangs_delays_marks_and_not_the_stop(own_stack: St
 
     assert own_stack.postgres is not None
     await asyncio.to_thread(migrations.upgrade, own_stack.database_url)
-    async with desk() as taker:
-        async with opened(own_stack.database_url, taker.url) as rig:
-            async with dispatching(rig):
-                await rig.apply(press(0))
-                await taker.wait_for(lambda d: d.messages("raised"))
-                await asyncio.to_thread(own_stack.postgres.freeze)
-                started_s = asyncio.get_running_loop().time()
-            stopped_s = asyncio.get_running_loop().time()
-            await asyncio.to_thread(own_stack.postgres.thaw)
-            assert stopped_s - started_s < 5
-            async with dispatching(rig):
-                await rig.apply(transition())
-                await taker.wait_for(lambda d: len(d.messages("raised")) == 2)
-                await until(lambda: delivered(rig))
+    async with desk() as taker, opened(own_stack.database_url, taker.url) as rig:
+        async with dispatching(rig):
+            await rig.apply(press(0))
+            await taker.wait_for(lambda d: d.messages("raised"))
+            await asyncio.to_thread(own_stack.postgres.freeze)
+            started_s = asyncio.get_running_loop().time()
+        stopped_s = asyncio.get_running_loop().time()
+        await asyncio.to_thread(own_stack.postgres.thaw)
+        assert stopped_s - started_s < 5
+        async with dispatching(rig):
+            await rig.apply(transition())
+            await taker.wait_for(lambda d: len(d.messages("raised")) == 2)
+            await until(lambda: delivered(rig))
