@@ -31,9 +31,13 @@ NOT_SETTINGS: Final = frozenset(
         "HOISTWAY_STACK_DIR",
         "HOISTWAY_DEBIAN_MIRROR",
         "HOISTWAY_SETUP_LOCKED",
+        "HOISTWAY_DB_PASSWORD",
+        "HOISTWAY_PASSWD_DIR",
+        "HOISTWAY_MQTT_BIND",
+        "HOISTWAY_HTTP_BIND",
     }
 )
-"""Variables with the prefix that belong to set-up (``service.stack``, ``scripts``)."""
+"""Variables with the prefix that belong to set-up: ``service.stack``, ``scripts``, compose.yaml."""
 
 
 class SettingsError(Exception):
