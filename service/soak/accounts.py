@@ -76,7 +76,7 @@ async def settled(service: ServiceProcess, received: int = 0, timeout_s: float =
 
 async def written(conn: asyncpg.Connection | asyncpg.Pool) -> Ledger:
     """Return the accounts as the batch rows add up, over all processes that wrote."""
-    row = await conn.fetchrow(
+    [row] = await conn.fetch(
         "SELECT coalesce(sum(received), 0) AS received, coalesce(sum(stored), 0) AS stored,"
         " coalesce(sum(duplicate), 0) AS duplicate, coalesce(sum(rejected), 0) AS rejected"
         " FROM batches"
@@ -159,7 +159,8 @@ async def all_stored(
     try:
         async with asyncio.timeout(timeout_s):
             while True:
-                if await conn.fetchval("SELECT count(*) FROM frames") >= wanted:
+                [row] = await conn.fetch("SELECT count(*) AS there FROM frames")
+                if row["there"] >= wanted:
                     return
                 await asyncio.sleep(POLL_S)
     except TimeoutError:

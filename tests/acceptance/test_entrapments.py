@@ -1,0 +1,451 @@
+"""Scripted incidents from broker to desk: want this alarm between t1 and t2, and no other.
+
+Event times lie some seconds back where a story would otherwise take its windows' time; that is what
+a lagging gateway looks like, and below 120 s of lag nothing waits.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from service.child import ServiceProcess, free_port
+from service.desk import Desk, Received
+from service.rig import Rig
+from service.roles import Role
+from service.soak import accounts
+from service.times import to_us
+from simulator.publish import Publisher, PublishSettings
+from telemetry.findings import FindingKind
+from tests.acceptance.conftest import MakeRig
+from tests.acceptance.terminal import (
+    EMPTY,
+    OPEN,
+    RIDES,
+    SECOND_US,
+    SHUT,
+    STUCK,
+    Terminal,
+)
+
+RAISED = "hoistway.alarm.raised"
+BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
+LANDING = FindingKind.ENTRAPMENT_AT_LANDING
+BUTTON = FindingKind.ALARM_BUTTON
+WINDOWS = {
+    "between_landings_window_s": 3,
+    "at_landing_window_s": 4,
+    "urgent_window_s": 1,
+}
+HOUR_US = 3600 * SECOND_US
+
+Open = Callable[[Rig, str], Awaitable[Terminal]]
+
+
+@pytest.fixture
+async def terminal() -> AsyncIterator[Open]:
+    """Return a factory of terminals, each with a gateway of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def make(rig: Rig, code: str) -> Terminal:
+            settings = PublishSettings(rig.settings.mqtt_url, 1, f"{rig.client_id}-{code}")
+            publisher = await stack.enter_async_context(Publisher(settings))
+            return Terminal(publisher, code, f"gw-{code}")
+
+        yield make
+
+
+def lift(code: str, **more: Any) -> tuple[str, Mapping[str, Any]]:
+    fields = {"params": WINDOWS, "confirmed": True, "gateway": f"gw-{code}", **more}
+    return code, fields
+
+
+async def wait_for(rig: Rig, kind: str, count: int = 1, timeout_s: float = 15.0) -> list[Received]:
+    """Wait until the desk has taken ``count`` messages whose type ends like that."""
+
+    def there(desk: Desk) -> bool:
+        return len(desk.messages(kind)) >= count
+
+    try:
+        await rig.desk.wait_for(there, timeout_s)
+    except TimeoutError:
+        words = rig.service.last_words(10)
+        got = [m.type for m in rig.desk.received]
+        raise AssertionError(f"no {count} x {kind}, but {got}\n{words}") from None
+    return list(rig.desk.messages(kind))
+
+
+async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 15.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def settle(rig: Rig, *terminals: Terminal) -> None:
+    """Wait until every frame told is stored and no delivery is due."""
+
+    async def done() -> bool:
+        for one in terminals:
+            stored = await rig.count(
+                "SELECT count(*) FROM frames f JOIN elevators e ON e.id = f.elevator_id"
+                " WHERE e.code = $1",
+                one.code,
+            )
+            if stored < len(set(one.told)):
+                return False
+        return not await rig.count("SELECT count(*) FROM deliveries WHERE state = 'pending'")
+
+    await until(done)
+    await accounts.settled(rig.service)
+
+
+async def alarms(rig: Rig) -> list[tuple[str, FindingKind, int, str]]:
+    """Return all alarm rows: lift, kind, onset, state."""
+    rows = await rig.pool.fetch(
+        "SELECT e.code, a.kind, a.onset, a.state FROM alarms a"
+        " JOIN elevators e ON e.id = a.elevator_id ORDER BY a.onset, e.code"
+    )
+    return [(r["code"], FindingKind(r["kind"]), to_us(r["onset"]), r["state"]) for r in rows]
+
+
+def instant(text: Any) -> int:
+    return to_us(datetime.fromisoformat(str(text)))
+
+
+async def request(
+    rig: Rig, method: str, path: str, role: Role, body: Any = None
+) -> tuple[int, dict[str, Any]]:
+    key = await rig.make_key(f"{role}-{rig.clock.now_us()}", role)
+    headers = {"authorization": f"Bearer {key}"}
+    async with (
+        aiohttp.ClientSession(headers=headers, trust_env=False) as session,
+        session.request(method, f"{rig.service.http_url}{path}", json=body) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def test_both_classes_are_raised_accepted_by_the_api_and_released(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A"), lift("B")], accept_after_s=0.0)
+    a, b = await terminal(made, "A"), await terminal(made, "B")
+    t = made.clock.now_us() // 1000 * 1000 - 20 * SECOND_US
+    await a.tell_each_second(t, t + 2 * SECOND_US, RIDES)
+    await a.tell_each_second(t + 3 * SECOND_US, t + 7 * SECOND_US, STUCK)
+    await b.tell_each_second(t, t + 2 * SECOND_US, RIDES)
+    await b.tell_each_second(t + 3 * SECOND_US, t + 8 * SECOND_US, SHUT)
+    raised = {m.data["elevator"]["code"]: m.data for m in await wait_for(made, RAISED, 2)}
+    assert instant(raised["A"]["onset"]) == t + 3 * SECOND_US
+    assert instant(raised["A"]["detected"]) == t + 6 * SECOND_US
+    assert raised["A"]["kind"] == "entrapment_between_landings"
+    assert instant(raised["B"]["onset"]) == t + 3 * SECOND_US
+    assert instant(raised["B"]["detected"]) == t + 7 * SECOND_US
+    assert raised["B"]["kind"] == "entrapment_at_landing"
+    assert raised["A"]["elevator"]["floor"] == "7"
+    assert {m.data["accepted"]["by"] for m in await wait_for(made, ".accepted", 2)} == {"desk"}
+    for one in (a, b):
+        await one.tell_each_second(t + 10 * SECOND_US, t + 12 * SECOND_US, OPEN)
+    released = await wait_for(made, ".released", 2)
+    assert {instant(m.data["ended"]["at"]) for m in released} == {t + 10 * SECOND_US}
+    await settle(made, a, b)
+    assert made.desk.acts_failed == []
+    assert await alarms(made) == [
+        ("A", BETWEEN, t + 3 * SECOND_US, "released"),
+        ("B", LANDING, t + 3 * SECOND_US, "released"),
+    ]
+
+
+async def test_a_window_that_is_not_complete_raises_nothing(rig: MakeRig, terminal: Open) -> None:
+    made = await rig(registrations=[lift("A"), lift("B")])
+    a, b = await terminal(made, "A"), await terminal(made, "B")
+    t = made.clock.now_us() // 1000 * 1000 - 20 * SECOND_US
+    await a.tell_each_second(t, t + 1 * SECOND_US, RIDES)
+    await a.tell_each_second(t + 2 * SECOND_US, t + 4 * SECOND_US, STUCK)  # 3 s wanted
+    await a.tell_each_second(t + 5 * SECOND_US - 1000, t + 8 * SECOND_US, RIDES)
+    await a.tell_each_second(t + 9 * SECOND_US, t + 12 * SECOND_US, OPEN)
+    await b.tell_each_second(t, t + 12 * SECOND_US, EMPTY)
+    await settle(made, a, b)
+    assert await alarms(made) == []
+    assert not made.desk.messages("hoistway.alarm")
+
+
+async def test_a_button_is_raised_at_once_in_inspection_too_and_only_a_person_ends_it(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000
+    await a.tell(t - 8 * SECOND_US, EMPTY, mode=2)
+    await a.tell(t - 7 * SECOND_US, SHUT, mode=2, button=True)
+    [raised] = await wait_for(made, RAISED)
+    assert raised.data["kind"] == "alarm_button"
+    assert instant(raised.data["onset"]) == t - 7 * SECOND_US
+    assert instant(raised.data["detected"]) == t - 7 * SECOND_US
+    assert await made.desk.accept(str(raised.alarm_id))
+    await wait_for(made, ".accepted")
+    await a.tell(t - 6 * SECOND_US, SHUT, mode=2, button=False)
+    await a.tell(t - 5 * SECOND_US, SHUT, mode=2, button=True)
+    updated = await wait_for(made, ".updated")
+    assert updated[-1].data["presses"] == 2
+    assert instant(updated[-1].data["last_press"]) == t - 5 * SECOND_US
+    await a.tell(t - 4 * SECOND_US, OPEN, mode=2, button=False)
+    await settle(made, a)
+    assert await alarms(made) == [("A", BUTTON, t - 7 * SECOND_US, "accepted")]
+    assert await made.desk.release(str(raised.alarm_id))
+    await wait_for(made, ".released")
+    await settle(made, a)
+    assert await alarms(made) == [("A", BUTTON, t - 7 * SECOND_US, "released")]
+
+
+async def test_mains_cut_with_a_rescue_device_releases_itself(rig: MakeRig, terminal: Open) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 30 * SECOND_US
+    await a.tell_each_second(t, t + 2 * SECOND_US, RIDES)
+    await a.tell_each_second(t + 3 * SECOND_US, t + 5 * SECOND_US, STUCK, power="battery")
+    [raised] = await wait_for(made, RAISED)
+    assert instant(raised.data["onset"]) == t + 3 * SECOND_US
+    assert instant(raised.data["detected"]) == t + 4 * SECOND_US, "the urgent window"
+    creeping = {**RIDES, "speed": 0.3, "power": "battery"}
+    await a.tell_each_second(t + 10 * SECOND_US, t + 14 * SECOND_US, creeping)
+    await a.tell_each_second(t + 15 * SECOND_US, t + 18 * SECOND_US, OPEN, power="battery")
+    [over] = await wait_for(made, ".released")
+    assert over.data["state"] == "self_released"
+    assert over.data["ended"]["after_s"] == pytest.approx(12.0)
+    await settle(made, a)
+    assert await alarms(made) == [("A", BETWEEN, t + 3 * SECOND_US, "self_released")]
+
+
+async def test_late_frames_are_stored_flagged_and_change_nothing(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A")])
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000
+    await a.tell(t - 100 * SECOND_US, EMPTY)
+    missing = [a.frame(t - (90 - second) * SECOND_US, STUCK) for second in range(5, 15)]
+    await a.tell(t - 10 * SECOND_US, EMPTY)
+
+    async def waited() -> bool:
+        return await made.count("SELECT count(*) FROM frames") == 2
+
+    await until(waited)
+    # ten frames are missing: what follows waits for them for 2 s, then goes on without them
+    metrics = await made.service.metrics()
+    assert metrics["hoistway_frames_late_total"] == 0
+    await until(lambda: _stepped(made, a, t))
+    await a.send(*missing)
+    await settle(made, a)
+    assert await made.count("SELECT count(*) FROM frames WHERE late") == 10
+    assert await alarms(made) == []
+
+
+async def _stepped(made: Rig, a: Terminal, t: int) -> bool:
+    """Tell heartbeats until the one after the gap is no longer waiting."""
+    await a.tell(made.clock.now_us() // 1000 * 1000, EMPTY)
+    oldest = await made.count(
+        "SELECT min(received_at) FROM frames WHERE time > now() - $1", _ago(60)
+    )
+    return made.clock.now_us() - to_us(oldest) > 3 * SECOND_US
+
+
+def _ago(seconds: int) -> Any:
+    from datetime import timedelta
+
+    return timedelta(seconds=seconds)
+
+
+async def test_escalation_comes_in_time_although_the_service_was_killed(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(
+        registrations=[lift("A")],
+        accept_as=None,
+        environment={"HOISTWAY_DISPATCH_ESCALATE_AFTER_S": "6"},
+    )
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 10 * SECOND_US
+    await a.tell_each_second(t, t + SECOND_US, RIDES)
+    await a.tell_each_second(t + 2 * SECOND_US, t + 8 * SECOND_US, STUCK)
+    [raised] = await wait_for(made, RAISED)
+    await made.service.kill()
+    await made.service.start()
+    await made.service.wait_ready()
+    [escalated] = await wait_for(made, ".escalated")
+    assert escalated.alarm_id == raised.alarm_id
+    assert escalated.data["level"] == raised.data["level"] + 1
+    after_s = (escalated.at_us - raised.at_us) / 1e6
+    assert 5.5 < after_s < 9.0
+    await settle(made, a)
+    assert len(await alarms(made)) == 1
+    assert len({m.webhook_id for m in made.desk.messages(RAISED)}) == 1
+
+
+async def test_of_a_backlog_only_what_still_is_so_reaches_the_desk(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("OVER"), lift("STILL")], accept_as=None)
+    over, still = await terminal(made, "OVER"), await terminal(made, "STILL")
+    t = made.clock.now_us() // 1000 * 1000 - HOUR_US
+    for one in (over, still):
+        await one.tell_each_second(t, t + 5 * SECOND_US, RIDES)
+        await one.tell_each_second(t + 6 * SECOND_US, t + 600 * SECOND_US, STUCK)
+
+    async def both_wait() -> bool:
+        return await made.count("SELECT count(*) FROM alarms WHERE held") == 2
+
+    await until(both_wait)
+    assert not made.desk.messages("hoistway.alarm")
+    await over.tell_each_second(t + 601 * SECOND_US, t + 900 * SECOND_US, OPEN)
+    now_us = made.clock.now_us() // 1000 * 1000
+    await still.send(*[still.frame(now_us - s * SECOND_US, STUCK) for s in range(300, -1, -1)])
+    [raised] = await wait_for(made, RAISED)
+    assert raised.data["elevator"]["code"] == "STILL"
+    assert instant(raised.data["onset"]) == t + 6 * SECOND_US
+    await settle(made, over, still)
+    rows = await made.pool.fetch(
+        "SELECT e.code, a.past, a.held, a.ended_at IS NOT NULL AS ended FROM alarms a"
+        " JOIN elevators e ON e.id = a.elevator_id ORDER BY 1"
+    )
+    assert [tuple(r) for r in rows] == [
+        ("OVER", True, False, True),
+        ("STILL", False, False, False),
+    ]
+    assert len(made.desk.messages("hoistway.alarm")) == 1
+
+
+async def test_a_case_older_than_a_day_is_recorded_and_never_dispatched(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 30 * HOUR_US
+    await a.tell_each_second(t, t + 5 * SECOND_US, RIDES)
+    await a.tell_each_second(t + 6 * SECOND_US, t + 20 * SECOND_US, STUCK)
+    now_us = made.clock.now_us() // 1000 * 1000
+    await a.send(*[a.frame(now_us - s * SECOND_US, STUCK) for s in range(30, -1, -1)])
+
+    async def is_past() -> bool:
+        return bool(await made.count("SELECT count(*) FROM alarms WHERE past"))
+
+    await until(is_past, 25.0)
+    await settle(made, a)
+    assert [row[:3] for row in await alarms(made)] == [("A", BETWEEN, t + 6 * SECOND_US)]
+    assert not made.desk.messages("hoistway.alarm")
+
+
+async def test_the_desk_accepts_by_its_reply(rig: MakeRig, terminal: Open) -> None:
+    made = await rig(registrations=[lift("A")], accept_as="grid desk", accept_after_s=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 10 * SECOND_US
+    await a.tell_each_second(t, t + SECOND_US, RIDES)
+    await a.tell_each_second(t + 2 * SECOND_US, t + 8 * SECOND_US, STUCK)
+    [accepted] = await wait_for(made, ".accepted")
+    assert "grid desk" in accepted.data["accepted"]["by"]
+    await settle(made, a)
+    assert await alarms(made) == [("A", BETWEEN, t + 2 * SECOND_US, "accepted")]
+    events = await made.pool.fetch("SELECT type, source FROM alarm_events ORDER BY n")
+    assert "accepted" in [e["type"] for e in events]
+
+
+async def test_the_registry_changed_over_http_counts_from_the_next_frame_and_after_a_kill(
+    rig: MakeRig, terminal: Open
+) -> None:
+    long = {"between_landings_window_s": 600}
+    made = await rig(registrations=[lift("A", params=long)], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 30 * SECOND_US
+    await a.tell_each_second(t, t + SECOND_US, RIDES)
+    await a.tell_each_second(t + 2 * SECOND_US, t + 12 * SECOND_US, STUCK)
+    await settle(made, a)
+    assert await alarms(made) == []
+    body = {"params": WINDOWS, "building": "Garden House 9", "gateway": "gw-A"}
+    status, answer = await request(made, "PUT", "/v1/elevators/A", Role.ADMIN, body)
+    assert status == 200, answer
+    await a.tell(t + 14 * SECOND_US, STUCK)
+    [raised] = await wait_for(made, RAISED)
+    assert raised.data["elevator"]["building"] == "Garden House 9"
+    assert instant(raised.data["onset"]) == t + 2 * SECOND_US
+    await made.service.kill()  # batches from before the change are repeated after it
+    await made.service.start()
+    await made.service.wait_ready()
+    await a.tell(t + 16 * SECOND_US, STUCK)
+    await settle(made, a)
+    assert [row[:3] for row in await alarms(made)] == [("A", BETWEEN, t + 2 * SECOND_US)]
+
+
+async def test_a_window_is_completed_by_the_next_process_without_any_frame(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000
+    await a.tell(t - 1 * SECOND_US, RIDES)
+    await a.tell(t, STUCK)
+    await settle(made, a)
+    await made.service.kill()
+    await made.service.start()
+    [raised] = await wait_for(made, RAISED, timeout_s=20)
+    assert instant(raised.data["onset"]) == t
+    assert instant(raised.data["detected"]) == t + 3 * SECOND_US
+    await settle(made, a)
+    assert await alarms(made) == [("A", BETWEEN, t, "raised")]
+
+
+async def test_an_unknown_lift_is_watched_like_any_other(rig: MakeRig, terminal: Open) -> None:
+    windows = {f"HOISTWAY_DETECT_{name.upper()}": str(value) for name, value in WINDOWS.items()}
+    made = await rig(accept_as=None, environment=windows)
+    a = await terminal(made, "NEVER-SEEN")
+    t = made.clock.now_us() // 1000 * 1000 - 10 * SECOND_US
+    await a.tell_each_second(t, t + SECOND_US, RIDES)
+    await a.tell_each_second(t + 2 * SECOND_US, t + 8 * SECOND_US, STUCK)
+    [raised] = await wait_for(made, RAISED)
+    assert raised.data["elevator"]["code"] == "NEVER-SEEN"
+    assert raised.data["elevator"]["confirmed"] is False
+    await settle(made, a)
+    assert await alarms(made) == [("NEVER-SEEN", BETWEEN, t + 2 * SECOND_US, "raised")]
+
+
+async def test_a_standby_takes_over_in_the_middle_of_a_window(rig: MakeRig, terminal: Open) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    first = made.service
+    log_path = first.log_path.with_name("standby.log")
+    second = ServiceProcess(first.environment, log_path, http_port=free_port())
+    await second.start()
+    try:
+        await until(lambda: _says(second, "standby"))
+        t = made.clock.now_us() // 1000 * 1000
+        await a.tell(t - 1 * SECOND_US, RIDES)
+        await a.tell(t, STUCK)
+        await settle(made, a)
+        await first.kill()
+        await second.wait_ready()
+        made.service = second
+        await a.tell(t + 2 * SECOND_US, STUCK)
+        [raised] = await wait_for(made, RAISED)
+        assert instant(raised.data["onset"]) == t
+        assert instant(raised.data["detected"]) == t + 3 * SECOND_US
+        await settle(made, a)
+        assert await alarms(made) == [("A", BETWEEN, t, "raised")]
+        assert await made.count("SELECT count(DISTINCT epoch) FROM batches") == 2
+    finally:
+        if made.service is not second:
+            await second.kill()
+
+
+async def _says(service: ServiceProcess, cause: str) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(trust_env=False) as session,
+            session.get(f"{service.http_url}/readyz") as answer,
+        ):
+            return answer.status == 503 and cause in await answer.text()
+    except aiohttp.ClientError:
+        return False
