@@ -17,6 +17,7 @@ from tests.unit.detectors.story import (
     TRAPPED_AT_LANDING,
     TRAPPED_BETWEEN,
     Lift,
+    joined,
     us,
 )
 
@@ -152,6 +153,45 @@ def test_evidence_names_criteria_values_and_what_is_unknown():
     assert raised.evidence()["unknown"] == ["button"]
     assert raised.thresholds["window_us"] == 30_000_000
     assert raised.thresholds["moving_speed_mps"] == 0.05
+
+
+@pytest.mark.parametrize(
+    ("told", "criterion", "expected"),
+    [
+        ({"car": None}, "stopped", True),
+        ({"speed_mps": None}, "stopped", True),
+        ({"power": 0}, "mains_off", False),
+        ({"codes": ()}, "mains_off", False),
+        ({"power": 1}, "mains_off", True),
+        ({"power": 0, "codes": (41,)}, "mains_off", True),
+        ({}, "mains_off", None),
+        ({"button": 0}, "button_pressed", False),
+        ({"codes": ()}, "button_pressed", False),
+        ({"codes": (90,)}, "button_pressed", True),
+        ({"button": 1}, "button_pressed", True),
+        ({}, "button_pressed", None),
+        ({"passenger": None}, "presence_trusted", None),
+        ({"passenger": None}, "inside_latched", False),
+        ({"door": 3}, "door_not_opening", False),
+        ({"door": 4}, "doors_open_in_zone", False),
+        ({"mode": 0}, "mode_allows", True),
+    ],
+)
+def test_a_criterion_is_true_false_or_unknown(told, criterion, expected):
+    lift = Lift()
+    if "door" in told:
+        lift.at(0, passenger=1, door=2)  # latched before
+    lift.at(10, joined(TRAPPED_BETWEEN, told))
+    (raised,) = [t for t in lift.wait_until(1000) if t.kind is BETWEEN]
+    assert raised.criteria[criterion] is expected
+
+
+def test_a_door_that_was_never_told_is_unknown_in_the_evidence():
+    lift = Lift()
+    lift.at(0, TRAPPED_BETWEEN, door=None)
+    (raised,) = lift.wait_until(1000)
+    assert raised.criteria["door_not_opening"] is None
+    assert raised.criteria["doors_open_in_zone"] is None
 
 
 def test_a_cleared_transition_shows_the_open_doors():
