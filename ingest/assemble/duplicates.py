@@ -9,6 +9,7 @@ came first has the key. Neither changes anything: the state is adopted after the
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,22 @@ def plan_keys(state: KeyState, arrivals: FrameBatch, params: AssembleParams) -> 
     odd = ~believed | (device_us <= state.runs_until_us[row])
     if odd.any():
         odd = np.isin(row, row[odd])  # what one frame of a batch opens, the next may be found under
-    doubtful = np.flatnonzero((device_us <= state.stored_head_us[row]) & ~odd)
     odd_positions = np.flatnonzero(odd).tolist()
-    ids, times, seqs = (arrivals[c][doubtful] for c in ("elevator_id", "device_time_us", "seq"))
+    clocks = _Clocks(state, arrivals, params)
+    times_us = clocks.assign(odd_positions)[0]  # as if nothing were found
+    doubtful = np.flatnonzero(times_us <= state.stored_head_us[row])
+    ids, times, seqs = (
+        arrivals["elevator_id"][doubtful],
+        times_us[doubtful],
+        arrivals["seq"][doubtful],
+    )
     if odd_positions:
         more = np.array(_candidates(state, arrivals, odd_positions, params), np.int64)
         more = more.reshape(-1, 3).T
         ids, times, seqs = (
             np.concatenate([a, b]) for a, b in zip((ids, times, seqs), more, strict=True)
         )
-    return KeyPlan(arrivals, odd_positions, ids, times, seqs)
+    return KeyPlan(arrivals, odd_positions, clocks, ids, times, seqs)
 
 
 _OF_ODD = ("row", "gateway_id", "elevator_id", "seq", "device_time_us", "received_us")
@@ -92,8 +99,11 @@ def settle_keys(
         pending = KeyPending(nothing, nothing, {})
         return Settled(arrivals, nothing, nothing, [], [], pending)
     found = _by_key(known)
-    clocks = _Clocks(state, arrivals, known, found, params)
-    time_us, clock = clocks.assign(plan.odd)
+    clocks: _Clocks = plan.clocks
+    if found and plan.odd:
+        clocks = _Clocks(state, arrivals, params, known, found)
+        clocks.assign(plan.odd)
+    time_us, clock = clocks.assigned
     order = processing_order(arrivals["row"], arrivals["received_us"], time_us, arrivals["seq"])
     row, time_us, clock = arrivals["row"][order], time_us[order], clock[order]
     seq = arrivals["seq"][order]
@@ -136,12 +146,12 @@ class _Clocks:
     """Times for one batch: frames one after another in receipt order, runs copied on change."""
 
     def __init__(
-        self, state: KeyState, arrivals: FrameBatch, known: FrameBatch,
-        found: Mapping[Key, int], params: AssembleParams,
+        self, state: KeyState, arrivals: FrameBatch, params: AssembleParams,
+        known: FrameBatch | None = None, found: Mapping[Key, int] = MappingProxyType({}),
     ) -> None:  # fmt: skip
         self._state = state
         self._arrivals = arrivals
-        self._known = known
+        self._known = FrameBatch.empty() if known is None else known
         self._found = found
         self._params = params
         self._seen: dict[tuple[int, int, int, int], int] = {}
@@ -159,7 +169,8 @@ class _Clocks:
                 offset = self._offset(*frame)
                 time_us[i] += offset
                 clock[i] = ClockQuality.OFFSET if offset else ClockQuality.DEVICE
-        return time_us, clock
+        self.assigned = time_us, clock
+        return self.assigned
 
     def _offset(
         self, row: int, gateway_id: int, elevator_id: int, seq: int, device_us: int,
@@ -173,7 +184,7 @@ class _Clocks:
         offset = self._seen.get(identity)
         if offset is not None or self._found:
             tried = list(offsets(device_us, received_us, runs, self._params))
-            if offset not in tried:
+            if offset not in tried:  # not seen in this batch, or its run was forgotten since
                 offset = self._stored_under(elevator_id, seq, device_us, tried)
         if offset is None:
             offset = self._new_offset(key, elevator_id, device_us, received_us, runs)

@@ -69,12 +69,14 @@ class KeyPending:
 class KeyPlan:
     """Which keys of a batch must be looked up in the table before it can be settled.
 
-    ``odd`` are the positions of frames whose time is not simply their device time.
+    ``odd`` are the positions of frames whose time is not simply their device time; ``clocks`` has
+    the times of all, as they are if nothing is found.
     ``elevator_ids``, ``times_us`` and ``seqs`` (int64, one shape) are the keys to look up.
     """
 
     arrivals: FrameBatch
     odd: list[int]
+    clocks: Any
     elevator_ids: NDArray[np.int64]
     times_us: NDArray[np.int64]
     seqs: NDArray[np.int64]

@@ -83,7 +83,8 @@ def test_every_frame_is_stored_or_a_duplicate_or_a_conflict_and_again_a_duplicat
     for one in [*batches, batch]:
         world.give(one, arrival_us)
         assert world.received == len(world.table) + world.duplicates + world.conflicts
-        if sum(len(runs) for runs in world.state.keys.runs.values()) < 8:
+        kept = sum(len(runs) for runs in world.state.keys.runs.values()) < 8
+        if kept and not world.conflicts:  # a dead letter has no key under which to find it again
             runs = len(world.runs)
             duplicates, conflicts = world.duplicates, world.conflicts
             stored = len(world.table)

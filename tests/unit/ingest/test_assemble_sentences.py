@@ -106,6 +106,13 @@ def test_runs_that_only_the_table_remembers_keep_their_keys():
     assert times(world) == [0, 1, 2, 3, 4, 70]
 
 
+def test_a_new_run_that_falls_on_a_stored_key_is_a_conflict():
+    world = World(1)
+    give(world, at(0, 0, time_s=-T0_US / SECOND))
+    give(world, at(0, 0, time_s=500 - T0_US / SECOND))
+    assert (len(world.table), world.conflicts, world.duplicates) == (1, 1, 0)
+
+
 def test_only_eight_runs_are_kept():
     world = World(1)
     for i in range(12):
