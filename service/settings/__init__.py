@@ -13,7 +13,6 @@ from service.settings.inner import (
     IngestSettings,
     LimitSettings,
     OrderSettings,
-    RegistrySettings,
     SnapshotSettings,
 )
 from service.settings.load import SettingsError, load
@@ -41,7 +40,6 @@ __all__ = [
     "LogSettings",
     "MqttSettings",
     "OrderSettings",
-    "RegistrySettings",
     "Settings",
     "SettingsError",
     "SnapshotSettings",

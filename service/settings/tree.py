@@ -15,7 +15,6 @@ from service.settings.inner import (
     IngestSettings,
     LimitSettings,
     OrderSettings,
-    RegistrySettings,
     SnapshotSettings,
 )
 from service.settings.outer import DatabaseSettings, MqttSettings
@@ -49,7 +48,6 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     order: OrderSettings = OrderSettings()
     history: HistorySettings = HistorySettings()
-    registry: RegistrySettings = RegistrySettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     detect: DetectSettings = DetectSettings()
     dispatch: DispatchSettings = DispatchSettings()
