@@ -124,7 +124,7 @@ class Announcer:
         self._clock = clock
         self._health = health
         self._settings = settings
-        self._queues = [_Queue(e) for e in settings.endpoints]
+        self._queues = [_Queue(e) for e in dict.fromkeys(settings.endpoints)]
         self.announced: dict[Cause, int] = {}
         """Causes announced and not over, with since when [µs]."""
 

@@ -93,7 +93,7 @@ class Dispatcher:
         self._signer = signer
         self._clock = clock
         self._settings = settings
-        self._lanes = [Lane(e) for e in settings.endpoints]
+        self._lanes = [Lane(e) for e in dict.fromkeys(settings.endpoints)]
         self._stopping = asyncio.Event()
         self._results: list[Attempted] = []
         self._to_mark = asyncio.Event()

@@ -88,6 +88,8 @@ class AlarmStore:
 
     def __init__(self, settings: StoreSettings, pool: asyncpg.Pool | None = None) -> None:
         self.settings = settings
+        self.endpoints = list(dict.fromkeys(settings.endpoints))
+        """Dispatch URLs, the primary first, each once."""
         self._pool = pool
 
     async def apply(
@@ -152,9 +154,8 @@ class AlarmStore:
             ids = sorted({m.alarm.elevator_id for m in changes.messages})
             elevators = await self._elevators(conn, ids)
         rows = message_rows(changes.messages, elevators, self.settings.texts)
-        endpoints = list(self.settings.endpoints)
         failover = timedelta(microseconds=self.settings.failover_us)
-        await _in_pieces(conn, sql["enqueue"], rows, endpoints, failover)
+        await _in_pieces(conn, sql["enqueue"], rows, self.endpoints, failover)
         await conn.execute(sql["notify"])
 
     async def accept(

@@ -50,10 +50,11 @@ class Outbox:
 
     async def resume(self, now_us: int) -> None:
         """Take over from a sender that is gone. Only the one writer may call this."""
-        sql, endpoints = queries(), list(self.alarms.settings.endpoints)
+        sql, endpoints = queries(), self.alarms.endpoints
         async with self._transaction() as conn:
             await conn.execute(sql["release_claims"])
-            await conn.execute(sql["retarget"], endpoints, endpoints[0], moment(now_us))
+            if endpoints:  # without any, what was enqueued before waits for the next settings
+                await conn.execute(sql["retarget"], endpoints, endpoints[0], moment(now_us))
             await conn.execute(sql["unblock_all"], moment(now_us))
 
     async def claim(self, endpoint: str, limit: int, now_us: int, lease_us: int) -> list[Delivery]:
@@ -109,16 +110,15 @@ class Outbox:
     async def hand_on_due(self, now_us: int) -> int:
         """Give a round of messages not taken in time to the next endpoint too; return how many."""
         sql, now = queries(), moment(now_us)
-        settings = self.alarms.settings
+        failover = timedelta(microseconds=self.alarms.settings.failover_us)
         async with self._transaction() as conn:
             due = await conn.fetch(sql["due_failovers"], now, ROUND)
             free = await _lock_free(conn, {r["alarm_id"] for r in due})
             if not free:
                 return 0
             handed = await conn.fetch(
-                sql["hand_on"], now, list(settings.endpoints),
-                timedelta(microseconds=settings.failover_us), list(free),
-            )  # fmt: skip
+                sql["hand_on"], now, self.alarms.endpoints, failover, list(free)
+            )
             rows = [{"alarm_id": r["alarm_id"], "endpoint": r["endpoint"]} for r in handed]
             await conn.execute(sql["unblock"], as_json(rows), now)
             await self.alarms.write(conn, _handed_on(handed, free, now_us))

@@ -307,6 +307,26 @@ async def test_messages_for_a_removed_endpoint_go_to_the_primary(database_url: s
         assert not await claimed(rig, A, NOW + S)
 
 
+async def test_without_endpoints_alarms_are_kept_and_nothing_is_given_up(
+    database_url: str,
+) -> None:
+    async with opened(database_url, A) as rig:
+        await rig.apply(transition(), now_us=NOW)
+    async with opened(database_url) as rig:
+        await rig.outbox.resume(NOW)
+        await rig.apply(press(5), now_us=NOW)
+        assert await rig.outbox.hand_on_due(NOW + 60 * S) == 0
+        assert await rig.outbox.backlog() == {A: (1, NOW)}
+        assert len(await rig.alarms.list_alarms()) == 2
+
+
+async def test_an_endpoint_named_twice_is_one(database_url: str) -> None:
+    async with opened(database_url, A, A) as rig:
+        await rig.apply(transition(), now_us=NOW)
+        await rig.outbox.escalate_due(NOW + 180 * S)
+        assert await rig.outbox.backlog() == {A: (2, NOW)}
+
+
 async def test_returned_claims_are_due_at_once(database_url: str) -> None:
     async with opened(database_url, A) as rig:
         await rig.apply(transition(), now_us=NOW)
