@@ -33,7 +33,9 @@ async def connection(pool: asyncpg.Pool) -> AsyncIterator[Any]:
             end(conn)
             raise
         finally:
-            await pool.release(conn, timeout=_ROLLBACK_S)
+            # What giving back says would hide what brought us here, a cancellation above all.
+            with suppress(*_DRIVER_ERRORS):
+                await pool.release(conn, timeout=_ROLLBACK_S)
     except _DRIVER_ERRORS as error:
         name = getattr(error, "sqlstate", None) or type(error).__name__
         raise StoreUnavailableError(f"{name}: {error}".strip(": ")) from error

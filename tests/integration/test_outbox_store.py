@@ -12,7 +12,7 @@ from alerting.changes import LifecycleParams, Outcome
 from alerting.history import Context
 from alerting.outgoing import Attempted, Delivery
 from alerting.retry import Step
-from alerting.store import AlarmNotFoundError, AlreadyEndedError
+from alerting.store import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
 from alerting.store.outbox import ROUND
 from telemetry.findings import Confidence
 from tests.fakes.alerting_values import (
@@ -29,7 +29,7 @@ from tests.fakes.alerting_values import (
     press,
     transition,
 )
-from tests.integration.outbox_rigs import Rig, opened
+from tests.integration.outbox_rigs import Rig, opened, until
 
 A, B = "http://a.invalid/x?token=secret", "http://b.invalid/y"
 NOW = T0 + 60 * S
@@ -346,6 +346,52 @@ async def test_attempts_are_recorded_and_backlog_is_counted(database_url: str) -
         assert await rig.outbox.backlog() == {}
         rows = await rig.rows("select n, status, duration_ms from delivery_attempts order by n")
         assert [tuple(r) for r in rows] == [(1, 500, 7), (2, 200, 7)]
+
+
+async def test_listening_wakes_and_its_cancellation_is_a_cancellation(database_url: str) -> None:
+    async with opened(database_url, A) as rig:
+        woken = asyncio.Event()
+        task = asyncio.create_task(rig.outbox.listen(woken.set))
+        async with asyncio.timeout(10):
+            await woken.wait()  # it listens
+            woken.clear()
+            await rig.apply(transition(), now_us=NOW)
+            await woken.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await rig.outbox.backlog() == {A: (1, NOW)}, "the pool is as before"
+
+
+async def test_a_listener_that_is_cut_off_says_so(database_url: str) -> None:
+    async with opened(database_url, A) as rig:
+        listening = asyncio.Event()
+        task = asyncio.create_task(rig.outbox.listen(listening.set))
+        async with asyncio.timeout(10):
+            await listening.wait()
+            await rig.rows(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and query ilike 'listen%'"
+            )
+            with pytest.raises(StoreUnavailableError):
+                await task
+
+
+async def test_a_cancelled_act_is_a_cancellation_and_changes_nothing(database_url: str) -> None:
+    async with opened(database_url, A) as rig:
+        await rig.apply(transition(), now_us=NOW)
+        async with rig.pool.acquire() as conn, conn.transaction():
+            await conn.execute("select from alarms for update")
+            task = asyncio.create_task(rig.alarms.accept(ID, "li", NOW))
+            waiting = (
+                "select count(*) = 1 from pg_stat_activity"
+                " where wait_event_type = 'Lock' and datname = current_database()"
+            )
+            await until(lambda: rig.value(waiting))
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (await rig.alarms.get(ID))["accepted_by"] is None
 
 
 async def test_thousands_of_alarms_in_one_transaction(database_url: str) -> None:
