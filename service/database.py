@@ -6,7 +6,7 @@ A pool of plain asyncpg connections; statements are bounded in time, because peo
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -130,7 +130,7 @@ async def watch_database(
             await asyncio.sleep(interval_s)
     finally:
         for connection in held:
-            connection.terminate()
+            _drop(connection)
         if asking is not None:
             asking.cancel()
             await asyncio.wait({asking})
@@ -143,9 +143,15 @@ async def _ask(pool: asyncpg.Pool, held: list[Any]) -> str | None:
         return await revision(held[0])
     except CONNECT_FAILURES:
         lost = held.pop()
-        lost.terminate()
+        _drop(lost)
         await pool.release(lost)
         raise
+
+
+def _drop(connection: Any) -> None:
+    """Close at once; one that broke has been taken back by its pool already."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 def _show(board: Board, asked: asyncio.Task[str | None], head: str) -> None:

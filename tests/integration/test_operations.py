@@ -55,7 +55,10 @@ async def test_a_lost_database_shows_within_five_seconds(how):
             back = stack.postgres.thaw if how == "freeze" else stack.postgres.start
             await asyncio.to_thread(back)
             await shows(board, Cause.DATABASE, holds=False)
+            await asyncio.to_thread(stack.postgres.kill)
             watching.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watching
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "freeze"])
