@@ -16,6 +16,8 @@ from service.readiness import Board, Cause
 from service.settings import DatabaseSettings
 from service.sql import statements
 
+CLOSE_S: Final = 2.0
+"""How long statements under way may take when the pool is closed [s]."""
 VARIABLE: Final = "HOISTWAY_DATABASE_URL"
 
 
@@ -42,7 +44,7 @@ def shown(settings: DatabaseSettings) -> str:
 async def open_pool(
     settings: DatabaseSettings, application_name: str = "hoistway-api"
 ) -> AsyncIterator[asyncpg.Pool]:
-    """Open a pool that connects at first use, and close it within the statement's bound."""
+    """Open a pool that connects at first use; closing it never waits for a silent server."""
     pool = asyncpg.create_pool(
         dsn(settings),
         min_size=0,
@@ -57,8 +59,15 @@ async def open_pool(
             "jit": "off",
         },
     )
-    async with pool:
+    await pool
+    try:
         yield pool
+    finally:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
 
 
 @asynccontextmanager

@@ -79,6 +79,19 @@ async def test_a_lost_broker_shows_within_five_seconds(how):
             showing.cancel()
 
 
+async def test_closing_does_not_wait_for_a_silent_server():
+    with open_stack(ROOT, own=True, services=frozenset({"postgres"})) as stack:
+        async with asyncio.timeout(10):
+            async with open_pool(DatabaseSettings(url=SecretStr(stack.database_url))) as pool:
+                await pool.fetchval("SELECT 1")
+                await asyncio.to_thread(stack.postgres.freeze)
+                asking = asyncio.create_task(pool.fetchval("SELECT 1"))
+                await asyncio.wait({asking}, timeout=0.1)
+            await asyncio.wait({asking})
+        assert asking.exception() is not None
+        await asyncio.to_thread(stack.postgres.thaw)
+
+
 async def test_the_schema_of_this_version_is_ready(database_url):
     board = Board(ManualClock(), {Cause.MIGRATIONS})
     async with open_pool(DatabaseSettings(url=SecretStr(database_url))) as pool:
