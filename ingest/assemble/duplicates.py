@@ -151,7 +151,7 @@ class _Clocks:
     ) -> None:  # fmt: skip
         self._state = state
         self._arrivals = arrivals
-        self._known = FrameBatch.empty() if known is None else known
+        self._known = known
         self._found = found
         self._params = params
         self._seen: dict[tuple[int, int, int, int], int] = {}
@@ -194,6 +194,8 @@ class _Clocks:
     def _stored_under(
         self, elevator_id: int, seq: int, device_us: int, tried: list[int]
     ) -> int | None:
+        if self._known is None:
+            return None
         for offset in tried:
             place = self._found.get((elevator_id, device_us + offset, seq))
             if place is not None and self._known["device_time_us"][place] == device_us:
