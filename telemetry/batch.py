@@ -8,6 +8,7 @@ a new batch, and nobody writes into one that was handed over.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -81,12 +82,12 @@ class FrameBatch:
         return cls(columns)
 
     @classmethod
-    def empty(cls) -> Self:
-        """Return a batch without frames."""
-        return cls.make(0)
+    def empty(cls) -> "FrameBatch":
+        """Return a batch without frames; always the same one, since batches are not changed."""
+        return _nothing(cls)
 
     @classmethod
-    def concat(cls, batches: Iterable[Self]) -> Self:
+    def concat(cls, batches: "Iterable[FrameBatch]") -> "FrameBatch":
         """Join batches one after another."""
         parts = list(batches)
         if not parts:
@@ -110,6 +111,11 @@ class FrameBatch:
         """Return the frames as dictionaries of Python scalars, for tests and messages."""
         lists = {name: values.tolist() for name, values in self.columns.items()}
         return [{name: lists[name][i] for name in lists} for i in range(len(self))]
+
+
+@cache
+def _nothing(kind: type[FrameBatch]) -> FrameBatch:
+    return kind.make(0)
 
 
 ALL_NAMES: Final = (*HEADER, *COLUMN_NAMES)
