@@ -75,7 +75,7 @@ ORDER BY f.time, f.seq LIMIT $6;
 -- list_gateways: a page of gateways, by id
 SELECT g.id, g.name, g.status, g.status_at, g.first_seen,
        (SELECT count(*) FROM elevators e WHERE e.gateway_id = g.id) AS elevators
-FROM gateways g WHERE g.id > $1 ORDER BY g.id LIMIT $2;
+FROM gateways g WHERE g.id > $1::bigint ORDER BY g.id LIMIT $2;
 
 -- list_dead_letters: a page of dead letters, newest identity first; a NULL filter does not filter
 SELECT id, class, reason, topic, index, key, size, detail, received_at, last_at, times,

@@ -302,3 +302,41 @@ async def test_without_a_schema_the_api_is_503(stack):
         ring = keys.KeyRing(pool, clock, 5)
         with pytest.raises(asyncpg.UndefinedTableError):
             await ring.verify(keys.make("x", Role.ADMIN).token)
+
+
+ODD = (
+    "", "0", "-1", "1", "x", "\x00", "9" * 18, "9" * 40, "-" + "9" * 17, "nan", "true", "%",
+    "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-14:00", "1.1",
+    "253402300799999", "-62135596800000", "1.9223372036854775807", "-1.-1", "甲" * 300, "a" * 3000,
+)  # fmt: skip
+QUERIES = {
+    "/v1/alarms": ("state", "kind", "elevator", "since", "after", "limit"),
+    "/v1/elevators": ("confirmed", "gateway", "sticker", "after", "limit"),
+    f"{PATH}/frames": ("from", "to", "after", "limit"),
+    "/v1/gateways": ("after", "limit"),
+    "/v1/dead-letters": ("reason", "class", "topic", "since", "before", "limit"),
+}
+
+
+@pytest.mark.parametrize("path", QUERIES)
+async def test_no_query_is_a_fault_of_ours(service, path):
+    await elevator(service)
+    async with service.client(Role.ADMIN) as http:
+        for name in QUERIES[path]:
+            for value in ODD:
+                answer = await http.get(path, params={name: value})
+                assert answer.status_code in (200, 422), (name, value, answer.text)
+
+
+@pytest.mark.parametrize(
+    "field", ["sticker", "model", "gateway", "rated_speed_mps", "params", "unit"]
+)
+async def test_no_registration_is_a_fault_of_ours(service, field):
+    values = [*ODD, 0, -1, 1e308, 10**400, True, None, [], {}, {"at_landing_window_s": 1e-9},
+              {"at_landing_window_s": "\ud800"}, "\ud800", "a\u0085b"]  # fmt: skip
+    async with service.client(Role.ADMIN) as http:
+        for value in values:
+            content = json.dumps({field: value})
+            headers = {"content-type": "application/json"}
+            answer = await http.put(PATH, content=content, headers=headers)
+            assert answer.status_code in (200, 422), (value, answer.text)
