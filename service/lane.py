@@ -7,6 +7,7 @@ to have happened; a batch whose outcome is unknown is asked for by its id before
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -216,7 +217,11 @@ class Lane:
             row=row,
             frames=stored,
             transitions=advanced.transitions,
-            contexts=self.contexts({t.elevator_id for t in advanced.transitions}, advanced),
+            contexts=self.contexts(
+                {t.elevator_id for t in advanced.transitions},
+                advanced,
+                {(i, key): label for i, key, label in resolved.floors} if resolved else {},
+            ),
             letters=letters,
             clock_runs=settled.clock_runs if settled else (),
             bindings=resolved.bindings if resolved else (),
@@ -225,8 +230,16 @@ class Lane:
         )
         return _Pending(resolved, settled, advanced, tally, batch, kept)
 
-    def contexts(self, elevator_ids: set[int], advanced: Advanced | None) -> dict[int, Context]:
-        """Return what is known about these lifts at the moment of a decision."""
+    def contexts(
+        self,
+        elevator_ids: set[int],
+        advanced: Advanced | None,
+        new_floors: Mapping[tuple[int, int], str] = MappingProxyType({}),
+    ) -> dict[int, Context]:
+        """Return what is known about these lifts at the moment of a decision.
+
+        ``new_floors``: labels by (lift, key) that this very batch brings and the mirror lacks.
+        """
         if not elevator_ids:
             return {}
         ids = np.array(sorted(elevator_ids), "i8")
@@ -244,10 +257,13 @@ class Lane:
                 holding=bool(holding[n]),
                 lag_us=int(lag_us[n]),
                 last_seen_us=int(seen_us[n]),
-                floor=self._fleet.floor_label(int(i), floors.get(int(i), -1)),
+                floor=self._floor(int(i), floors.get(int(i), -1), new_floors),
             )
             for n, i in enumerate(ids)
         }
+
+    def _floor(self, elevator_id: int, key: int, new: Mapping[tuple[int, int], str]) -> str | None:
+        return new.get((elevator_id, key)) or self._fleet.floor_label(elevator_id, key)
 
     async def _commit(self, pending: "_Pending") -> Changes:
         """Write the pending batch once, whatever happens on the way."""
@@ -263,6 +279,8 @@ class Lane:
                 doubt_all = True
             except CommitUnknown:
                 if await self._was_committed(pending.batch.row.id):
+                    # What it decided is in the table only: perhaps that alarms wait.
+                    self.held.update(t.elevator_id for t in pending.batch.transitions)
                     return Changes()
             else:
                 pending.tally.stored -= skipped
@@ -325,11 +343,7 @@ class Lane:
 
     def note_held(self, changes: Changes) -> None:
         """Remember which lifts have alarms that wait."""
-        for alarm in changes.alarms.values():
-            if alarm.held:
-                self.held.add(alarm.elevator_id)
-            else:
-                self.held.discard(alarm.elevator_id)
+        self.held.update(alarm.elevator_id for alarm in changes.alarms.values() if alarm.held)
 
     async def release_held(self, *, caught_up: bool) -> Changes:
         """Dispatch the alarms that waited, of lifts that no longer catch up."""
