@@ -112,7 +112,8 @@ class _Service:
         self.lanes = [self._lane(number, alarms) for number in range(self.settings.ingest.lanes)]
         async with asyncio.TaskGroup() as tasks:
             source = MqttSource(narrow.mqtt_source(self.settings), self.clock)
-            pipeline = self._pipeline(source)
+            snapshots = self._snapshots()
+            pipeline = self._pipeline(source, snapshots)
             server = self._http(pool, alarms, pipeline)
             serving = tasks.create_task(server.serve(), name="http")
             watching = [
@@ -120,7 +121,7 @@ class _Service:
                 tasks.create_task(self._watch_database(pool), name="database"),
             ]
             working = tasks.create_task(
-                self._work(source, pipeline, pool, alarms, stopping), name="work"
+                self._work(source, pipeline, snapshots, pool, alarms, stopping), name="work"
             )
             await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -133,6 +134,7 @@ class _Service:
         self,
         source: MqttSource,
         pipeline: Pipeline,
+        snapshots: Snapshots,
         pool: asyncpg.Pool,
         alarms: AlarmStore,
         stopping: asyncio.Event,
@@ -160,7 +162,6 @@ class _Service:
             self.metrics.bind_source(source)
             watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
             running = tasks.create_task(pipeline.run(), name="pipeline")
-            snapshots = self._snapshots()
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
             self.board.clear(Cause.STARTING)
             log.info(
@@ -319,7 +320,7 @@ class _Service:
             self.clock,
         )
 
-    def _pipeline(self, source: MqttSource) -> Pipeline:
+    def _pipeline(self, source: MqttSource, snapshots: Snapshots) -> Pipeline:
         ingest = self.settings.ingest
         times = IntakeTimes(
             window_s=ingest.batch_window_ms / 1000,
@@ -329,7 +330,14 @@ class _Service:
         )
         intake = Intake(source, self.fleet, self.registrar, self.clock, self.metrics, times)
         return Pipeline(
-            source, intake, self.lanes, self.fleet, self.registrar, self.clock, self.metrics
+            source,
+            intake,
+            self.lanes,
+            self.fleet,
+            self.registrar,
+            self.clock,
+            self.metrics,
+            snapshots,
         )
 
     def _snapshots(self) -> Snapshots:

@@ -24,6 +24,7 @@ from service.intake import Intake, posted
 from service.lane import Lane, LaneResult
 from service.metrics import Metrics, Queue
 from service.registrar import Registrar
+from service.snapshots import Snapshots
 from service.work import Tally, Work
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Pipeline:
         registrar: Registrar,
         clock: Clock,
         metrics: Metrics,
+        snapshots: Snapshots,
     ) -> None:
         self._source = source
         self._intake = intake
@@ -55,6 +57,7 @@ class Pipeline:
         self._registrar = registrar
         self._clock = clock
         self._metrics = metrics
+        self._snapshots = snapshots
         self._works: asyncio.Queue[Work | None] = asyncio.Queue(WORKS_QUEUED)
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
@@ -158,6 +161,9 @@ class Pipeline:
             lane.take_in_new_lifts()
             mine = [i for i in changed if i % len(self._lanes) == lane.number]
             lane.refresh_parameters(self._fleet.rows(mine).tolist())
+        # Recovery repeats batches with the parameters that are in force then, so those from before
+        # the change must not be repeated.
+        await self._snapshots.write()
         log.info("registry_reloaded", changed=len(changed))
 
     async def _settle(self, work: Work) -> None:

@@ -49,6 +49,7 @@ class Snapshots:
         self._metrics = metrics
         self._times = times
         self._pruned_us = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
         """Write a snapshot whenever one is due."""
@@ -65,6 +66,10 @@ class Snapshots:
 
     async def write(self) -> None:
         """Write one snapshot of every lane; a failure is logged and made good by the next."""
+        async with self._one_at_a_time:
+            await self._write()
+
+    async def _write(self) -> None:
         try:
             conn = await open_connection(self._url, self._options)
         except StoreError as error:

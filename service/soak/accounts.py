@@ -107,7 +107,10 @@ async def database_faults(conn: asyncpg.Connection | asyncpg.Pool, lanes: int = 
     ]
     rejected = (await written(conn)).rejected
     kept = await conn.fetchval(
-        "SELECT coalesce(sum(times), 0)::bigint FROM dead_letters WHERE class = 'frame'"
+        # Of a payload with thousands of rejects only the first have letters; one counts the rest.
+        "SELECT coalesce(sum(times * CASE reason WHEN 'more_rejects'"
+        " THEN (detail->>'all')::bigint - (detail->>'kept')::bigint ELSE 1 END), 0)::bigint"
+        " FROM dead_letters WHERE class = 'frame'"
     )
     if kept != rejected:
         faults.append(f"batch rows say {rejected} frames rejected, dead letters tell of {kept}")
@@ -127,8 +130,10 @@ async def process_faults(
     found = await settled(service)
     faults = [] if found.balances else [f"the process does not add up: {found}"]
     sums = await written(conn)
-    alone = service.log_path.read_text("utf-8", "replace").count('"event": "serving"') == 1
-    if alone and sums != found:
+    others = await conn.fetch(
+        "SELECT FROM batches b JOIN writer w USING (lane) WHERE b.epoch <> w.epoch LIMIT 1"
+    )
+    if not others and sums != found:
         faults.append(f"the process says {found}, the batch rows {sums}")
     return faults
 

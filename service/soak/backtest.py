@@ -9,7 +9,7 @@ and 8). Reads only.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import asyncpg
 import numpy as np
@@ -23,6 +23,9 @@ from service.registrar import load_fleet
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, ClearReason, FindingKind
 from telemetry.transitions import Transition
+
+UNDECIDED_US: Final = 1_000_000
+"""Open doors are believed after they stood open for so long (``release_hold_s``)."""
 
 
 class Found(NamedTuple):
@@ -57,15 +60,14 @@ class Backtest:
                 f"{self.differing_batches[:5]}"
             )
         there = _found(self.stored)
-        # after a lift's last frame time passes by ticks, which end with the service
-        wanted = {
-            f
-            for f in _found(self.derived)
-            if f in there or f.t_us <= self.last_frame_us.get(f.elevator_id, 0)
-        }
+        wanted = {f for f in _found(self.derived) if f in there or f.t_us <= self._decided_us(f)}
         faults += [f"stored, yet not found by an uninterrupted run: {f}" for f in there - wanted]
         faults += [f"found by an uninterrupted run, yet not stored: {f}" for f in wanted - there]
         return faults
+
+    def _decided_us(self, found: Found) -> int:
+        """Return up to when frames alone decide: later, time passes by ticks, until the end."""
+        return self.last_frame_us.get(found.elevator_id, 0) - UNDECIDED_US
 
 
 async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> Backtest:

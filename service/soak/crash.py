@@ -28,7 +28,7 @@ from telemetry.findings import FindingKind
 
 SECOND_US: Final = 1_000_000
 RAISED: Final = "hoistway.alarm.raised"
-PATIENCE_S: Final = 4.0
+PATIENCE_S: Final = 2.5
 """A blow that waits for something falls after this long at the latest."""
 READY_S: Final = 60.0
 POLL_S: Final = 0.003
@@ -334,26 +334,30 @@ class CrashRun:
 
     async def _compare_alarms(self) -> None:
         rows = await self.rig.pool.fetch(
-            "SELECT a.id, e.code, a.kind, a.onset, f.device_time FROM alarms a"
+            "SELECT a.id, e.code, a.kind, a.onset, a.presses, f.device_time FROM alarms a"
             " JOIN elevators e ON e.id = a.elevator_id"
             " LEFT JOIN frames f ON f.elevator_id = a.elevator_id AND f.time = a.onset"
         )
         report, traffic = self.report, self._traffic
         lift_of = {code: lift for lift, code in enumerate(traffic.fleet.codes)}
-        seen = []
+        seen, presses = [], {}
         for row in rows:
             if row["device_time"] is None:
                 report.faults.append(f"the onset of alarm {row['id']} is no frame's time")
                 continue
             told_us = to_us(row["device_time"])
             onset_us = traffic.true_time_us(lift_of.get(row["code"], -1), told_us)
+            presses[str(row["id"])] = row["presses"]
             seen.append(SeenAlarm(str(row["id"]), row["code"], FindingKind(row["kind"]), onset_us))
-        truth, now_us = traffic.truth(), traffic.fleet.now_us
+        truth, now_us, told_us = traffic.truth(), traffic.fleet.now_us, traffic.told_us()
         report.alarms = len(rows)
         report.entrapments = sum(e.kind is not FindingKind.ALARM_BUTTON for e in truth)
         found = report.comparison = match(seen, truth, needed_us=NEEDED_US, until_us=now_us)
+        for hit in found.hits:
+            told = sum(p <= told_us.get(hit.event.lift, 0) for p in hit.event.presses)
+            if hit.event.presses and presses[hit.alarm.alarm_id] != told:
+                report.faults.append(f"{presses[hit.alarm.alarm_id]} of {told} presses: {hit}")
         report.onset_errors_us = [hit.onset_error_us for hit in found.hits]
-        told_us = traffic.told_us()
         report.missed = [e for e in found.missed if e.onset_us <= told_us.get(e.lift, 0)]
         report.faults += [f"missed: {event}" for event in report.missed]
         report.faults += [f"false: {alarm}" for alarm in found.false]

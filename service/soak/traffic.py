@@ -8,7 +8,7 @@ What the broker acknowledged is remembered frame by frame; the truth comes from 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.publish import Publisher, PublishSettings
 from simulator.scenario import as_record
 from simulator.truth import TruthEvent
+from telemetry.findings import FindingKind
 
 STEP_S: Final = 0.02
 """How often is looked what is due."""
@@ -128,8 +129,23 @@ class Traffic:
         return self._acknowledged
 
     def truth(self) -> list[TruthEvent]:
-        """Return the true events that anybody was told of from their beginning on."""
-        return [event for event in self.fleet.truth() if event.onset_us >= self.start_us]
+        """Return the true events that anybody was told of from their beginning on.
+
+        All presses in a lift are one event without an end: nobody ends an alarm of the button here,
+        so whoever presses again presses for the alarm that is open.
+        """
+        events: list[TruthEvent] = []
+        pressed: dict[int, TruthEvent] = {}
+        for event in self.fleet.truth():
+            if event.onset_us < self.start_us:
+                continue
+            if event.kind is not FindingKind.ALARM_BUTTON:
+                events.append(event)
+                continue
+            known = pressed.get(event.lift, event)
+            presses = event.presses if known is event else (*known.presses, *event.presses)
+            pressed[event.lift] = replace(known, presses=presses, end_us=None)
+        return sorted([*events, *pressed.values()], key=lambda e: (e.onset_us, e.lift, e.kind))
 
     def told_us(self) -> dict[int, int]:
         """Return when the newest acknowledged frame of each lift was made."""
