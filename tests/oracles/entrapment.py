@@ -153,6 +153,8 @@ class Oracle:
             and time <= self.active["tick_raise"]
             and not self.holds
         ):
+            if self.doors_wait() and self.let_out_at() <= time:  # hold of 0 s
+                self.let_people_out()
             self.clear(time, LATE_EVIDENCE)
             self.onset = None
 
@@ -256,9 +258,10 @@ class Oracle:
         def due(deadline):
             return deadline <= until if told_there else deadline < until
 
-        opening = self.open_from is not None and not self.let_out
-        if opening and due(self.open_from + us(self.rules.release_hold_s) - self.open_for):
+        if self.doors_wait() and due(self.let_out_at()):
             self.let_people_out()
+            if self.active:
+                self.clear(self.open_since, DOORS_OPENED)
         if self.holds and not self.active:
             complete = max(self.judged_at, self.onset + self.window())
             if due(complete):
@@ -275,13 +278,17 @@ class Oracle:
                 self.active["kind_now"] = self.class_now
                 self.tell(UPDATED, steady)
 
+    def doors_wait(self):
+        return self.open_from is not None and not self.let_out
+
+    def let_out_at(self):
+        return self.open_from + us(self.rules.release_hold_s) - self.open_for
+
     def let_people_out(self):
         self.let_out = True
         self.latched = False
         self.unanswered = False
         self.openings += 1
-        if self.active:
-            self.clear(self.open_since, DOORS_OPENED)
 
     def clear(self, time, reason):
         self.tell(CLEARED, time, reason)
