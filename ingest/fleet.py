@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ingest.fleet_limits import DEFAULTS, FleetLimits
 from ingest.fleet_records import (
     Arrivals,
     FleetReject,
@@ -38,9 +39,6 @@ from telemetry.wire.schema import MAX_FLOOR_CHARACTERS
 Array = NDArray[Any]
 
 MAX_CODE_LENGTH: Final = 64
-MAX_UNCONFIRMED_PER_GATEWAY: Final = 1_000
-MAX_FLOOR_LABELS: Final = 256
-SILENCE_MOVES_BINDING_US: Final = 60_000_000
 _UNBOUND: Final = -1
 _NOBODY: Final = -1
 _NO_LABELS: Final[Mapping[str, int]] = MappingProxyType({})
@@ -65,8 +63,10 @@ def is_usable_name(name: str, max_length: int = MAX_CODE_LENGTH) -> bool:
 class Fleet:
     """Mirror of the registry for all lanes of a process."""
 
-    def __init__(self, lanes: int = 1, listening_since_us: int = 0) -> None:
-        self._lanes = lanes
+    def __init__(
+        self, lanes: int = 1, listening_since_us: int = 0, limits: FleetLimits = DEFAULTS
+    ) -> None:
+        self._lanes, self._limits = lanes, limits
         self._listening_since_us = listening_since_us
         self._gateway_ids: dict[str, int] = {}
         self._gateway_names: dict[int, str] = {}
@@ -279,7 +279,7 @@ class Fleet:
     def _room(self, gateway: str) -> int:
         """Return how many more unconfirmed lifts a gateway may have."""
         used = self._unconfirmed[self._gateway_ids[gateway]] if gateway in self._gateway_ids else 0
-        return MAX_UNCONFIRMED_PER_GATEWAY - used
+        return self._limits.unconfirmed_per_gateway - used
 
     def _why_not(self, code: str, gateway_id: int) -> FleetRejectReason:
         if gateway_id < 0:
@@ -345,11 +345,11 @@ class Fleet:
         record = self._records[slot]
         if bound != _UNBOUND:
             heard_us = max(self._heard_us.get(bound, 0), self._listening_since_us)
-            silent = received_us - heard_us >= SILENCE_MOVES_BINDING_US
+            silent = received_us - heard_us >= self._limits.binding_moves_us
             if record.gateway_registered or not silent:
                 return FleetRejectReason.FOREIGN_GATEWAY
         used = self._unconfirmed[gateway_id] + taking[gateway_id]
-        if not record.confirmed and used >= MAX_UNCONFIRMED_PER_GATEWAY:
+        if not record.confirmed and used >= self._limits.unconfirmed_per_gateway:
             return FleetRejectReason.TOO_MANY_UNKNOWN
         return None
 
@@ -389,7 +389,9 @@ class Fleet:
             key = mine.get(text, UNKNOWN)
             n_known = len(labels[places[i]] or ()) + len(mine)
             if key == UNKNOWN and kept[i]:
-                if n_known < MAX_FLOOR_LABELS and is_usable_name(text, MAX_FLOOR_CHARACTERS):
+                if n_known < self._limits.floor_labels and is_usable_name(
+                    text, MAX_FLOOR_CHARACTERS
+                ):
                     key = mine[text] = n_known
                     new.append((self._records[places[i]].elevator_id, key, text))
                 else:

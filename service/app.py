@@ -101,7 +101,11 @@ class _Service:
         self.connect_options = ConnectOptions(
             connect_timeout_s=round(settings.database.connect_timeout_s)
         )
-        self.fleet = Fleet(lanes=settings.ingest.lanes, listening_since_us=self.clock.now_us())
+        self.fleet = Fleet(
+            lanes=settings.ingest.lanes,
+            listening_since_us=self.clock.now_us(),
+            limits=narrow.fleet_limits(settings),
+        )
         self.registrar = Registrar(self.fleet, self._writer(REGISTRAR), self.clock)
         self.lanes: list[Lane] = []
 
@@ -159,7 +163,7 @@ class _Service:
             )
             await self._recover(alarms)
             await stack.enter_async_context(source)
-            self.metrics.bind_source(source)
+            self.metrics.bind_source(source, self.settings.mqtt.buffer_messages)
             watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
@@ -287,7 +291,9 @@ class _Service:
         if not self.settings.dispatch.urls:
             log.error("alarms_not_dispatched", because="HOISTWAY_DISPATCH_URLS is not set")
             return
-        self.metrics.bind_dispatcher(dispatcher)
+        dispatch = self.settings.dispatch
+        bound = dispatch.in_flight_per_endpoint * len(dispatch.urls)
+        self.metrics.bind_dispatcher(dispatcher, bound)
         await dispatcher.run()
 
     def _writer(self, lane: int) -> Writer:

@@ -33,6 +33,8 @@ def _no_settings_from_outside() -> Iterator[None]:
     removed = {k: v for k, v in os.environ.items() if k.startswith("HOISTWAY_") and k not in kept}
     for key in removed:
         del os.environ[key]
+    # Otherwise looptime makes a loop for the first plain test, which nobody would close.
+    asyncio.set_event_loop(None)
     yield
     os.environ.update(removed)
 

@@ -13,6 +13,7 @@ from service.settings.inner import (
     IngestSettings,
     LimitSettings,
     OrderSettings,
+    RegistrySettings,
     SnapshotSettings,
 )
 from service.settings.load import SettingsError, load
@@ -40,6 +41,7 @@ __all__ = [
     "LogSettings",
     "MqttSettings",
     "OrderSettings",
+    "RegistrySettings",
     "Settings",
     "SettingsError",
     "SnapshotSettings",

@@ -37,6 +37,11 @@ class LimitSettings(Section):
 
     payload_max_bytes: Annotated[int, Field(ge=1024, le=256 * MIB)] = MIB
     """Largest payload that is decoded or kept whole [B]. The broker's message_size_limit too."""
+    unconfirmed_per_gateway_max: Count = 1_000
+    """Unknown lifts that one gateway may introduce [lifts]; above, too_many_unknown. A gateway
+    serves tens of lifts, so a thousand is a mistake or an attack."""
+    floor_labels_per_elevator_max: Annotated[int, Field(ge=1, le=256)] = 256
+    """Different floor labels of one lift; more become NULL and are counted. The key is one byte."""
     event_age_max_days: Annotated[int, Field(ge=1, le=3650)] = 400
     """Oldest device time that is believed [d]: a year of buffering and some."""
     event_ahead_max_s: Seconds = 60
@@ -78,6 +83,14 @@ class HistorySettings(Section):
     on a state that is two minutes old."""
     dispatch_max_age_h: Annotated[float, Field(gt=0, le=720)] = 24
     """Onsets older than this are recorded as past and never dispatched [h]."""
+
+
+class RegistrySettings(Section):
+    """Which gateway speaks for a lift."""
+
+    binding_moves_after_s: Seconds = 60
+    """A binding by first use moves when its gateway has been silent for this long [s]. Two
+    heartbeats; a registered binding only moves by a person."""
 
 
 class SnapshotSettings(Section):

@@ -16,6 +16,7 @@ from alerting.retry import RetryParams
 from alerting.store import StoreSettings
 from detectors.parameters import Threshold, thresholds
 from ingest.assemble.params import AssembleParams
+from ingest.fleet_limits import FleetLimits
 from ingest.mqtt_settings import MqttSettings
 from service.settings.fields import us
 from service.settings.load import SettingsError
@@ -51,6 +52,15 @@ def assemble(settings: Settings) -> AssembleParams:
         held_lag_us=us(settings.history.hold_lag_s),
         shrink_us=us(settings.history.lag_shrink_s),
         shrink_within_us=us(settings.history.lag_window_s),
+    )
+
+
+def fleet_limits(settings: Settings) -> FleetLimits:
+    """Return the bounds on what gateways can bring into the registry."""
+    return FleetLimits(
+        unconfirmed_per_gateway=settings.limits.unconfirmed_per_gateway_max,
+        floor_labels=settings.limits.floor_labels_per_elevator_max,
+        binding_moves_us=us(settings.registry.binding_moves_after_s),
     )
 
 

@@ -15,6 +15,7 @@ from service.settings.inner import (
     IngestSettings,
     LimitSettings,
     OrderSettings,
+    RegistrySettings,
     SnapshotSettings,
 )
 from service.settings.outer import DatabaseSettings, MqttSettings
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     order: OrderSettings = OrderSettings()
     history: HistorySettings = HistorySettings()
+    registry: RegistrySettings = RegistrySettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     detect: DetectSettings = DetectSettings()
     dispatch: DispatchSettings = DispatchSettings()
