@@ -7,7 +7,7 @@ say nothing here.
 Invariants: unknown is never "no"; a frame that tells nothing changes nothing.
 """
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from detectors import doors as door_openings
 from detectors.contract import Field, LiftFrames, State
 from detectors.doors import OPENING_FIELDS, Openings, openings
+from detectors.entrapment_params import EntrapmentParams
 from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
 from detectors.signals import held, held_code, tells
 from telemetry.columns import UNKNOWN, Door, Mode, Power
 from telemetry.findings import FindingKind
-
-if TYPE_CHECKING:
-    from detectors.entrapment import EntrapmentParams
 
 NO_CLASS: Final = 0
 BETWEEN: Final = int(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS)
@@ -84,7 +82,7 @@ class Judgement(NamedTuple):
     holds: Bools  # a class, and the mode allows it
 
 
-def judge(state: State, batch: LiftFrames, now_us: Ints, params: "EntrapmentParams") -> Judgement:
+def judge(state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParams) -> Judgement:
     """Judge every element; ``params`` are spread over the strip."""
     seg, now = batch.segments, _held_columns(state, batch)
     line = Timeline.of(seg, state["time_us"], batch.frames["time_us"], now_us, now.pop("told"))

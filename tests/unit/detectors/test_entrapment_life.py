@@ -5,7 +5,7 @@ import pytest
 
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US
-from detectors.entrapment import EntrapmentParams
+from detectors.entrapment_params import EntrapmentParams
 from detectors.parameters import ParamError, from_overrides, thresholds
 from telemetry.columns import Door
 from telemetry.findings import Change

@@ -10,7 +10,7 @@ from alerting.announce import AnnounceSettings
 from alerting.changes import LifecycleParams
 from alerting.dispatcher import DispatchSettings
 from alerting.retry import RetryParams
-from detectors.entrapment import EntrapmentParams
+from detectors.entrapment_params import EntrapmentParams
 from detectors.parameters import thresholds
 from ingest.assemble.params import AssembleParams
 from ingest.mqtt_settings import MqttSettings
