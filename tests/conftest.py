@@ -26,6 +26,11 @@ settings.register_profile(
 settings.load_profile("ci")
 
 
+def pytest_configure() -> None:
+    """Keep plugins from making an event loop for plain tests, which nobody would close."""
+    asyncio.set_event_loop(None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> Iterator[None]:
     """Keep the developer's own settings out of tests; addresses are used by the stack."""
@@ -33,8 +38,6 @@ def _no_settings_from_outside() -> Iterator[None]:
     removed = {k: v for k, v in os.environ.items() if k.startswith("HOISTWAY_") and k not in kept}
     for key in removed:
         del os.environ[key]
-    # Otherwise looptime makes a loop for the first plain test, which nobody would close.
-    asyncio.set_event_loop(None)
     yield
     os.environ.update(removed)
 
