@@ -54,6 +54,8 @@ from service.writer import RetryTimes, Writer
 log = structlog.get_logger()
 KEEP_BATCHES_S: Final = 48 * 3600
 """Batch rows are kept for two days [s]: far longer than recovery looks back."""
+HOPELESS: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""At the start waiting helps against neither a refused account nor a wrong name."""
 REGISTRAR: Final = -1
 """Not a lane: the registrar's connection needs no lease."""
 
@@ -233,7 +235,7 @@ class _Service:
             try:
                 wrong = schema_problem(await revision(pool), head_revision())
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+                if isinstance(error, HOPELESS):
                     raise
                 log.warning("database_unreachable", error=str(error), will="try again")
                 await asyncio.sleep(self.settings.ingest.retry_max_s)

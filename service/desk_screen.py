@@ -37,6 +37,16 @@ _STYLE: Final = {
     "alive": "dim",
 }
 
+_CLOCKS: Final = "compare the clocks of this machine and the service's"
+_FOREIGN: Final = "not sent by Hoistway, or changed on the way"
+_REMEDIES: Final = {
+    Verification.NO_MATCH: "wrong signature: HOISTWAY_DISPATCH_SECRET must be the service's",
+    Verification.TOO_OLD: _CLOCKS,
+    Verification.TOO_NEW: _CLOCKS,
+    Verification.MISSING_HEADER: _FOREIGN,
+    Verification.BAD_TIMESTAMP: _FOREIGN,
+}
+
 
 async def run_desk(
     settings: DeskSettings, behaviour: str = "ok", for_s: float | None = None
@@ -68,6 +78,7 @@ def line(message: Received) -> Text:
     text.append(f"{kind:<10}", style=_STYLE.get(kind, "bold"))
     if message.verification is not Verification.OK:
         text.append(f" refused: {message.verification.value}", style="bold red")
+        text.append(f" ({_REMEDIES[message.verification]})")
         return text
     answer = "no answer" if message.status is None else str(message.status)
     again = " again" if message.repeated else ""

@@ -34,7 +34,9 @@ BACK_WITHIN_S: Final = 30.0
 RSS_MAX_MB: Final = 200
 """Promise 11: whatever is gone, memory stays below this (10,000 lifts need less, too)."""
 WATCH_S: Final = 0.2
-CUTS_EACH: Final = 2
+CUTS_EACH: Final = 4
+CUT_EVERY_S: Final = 0.6
+"""Long enough for some batches between two cuts, and for a window to end among them."""
 
 
 class Outage(StrEnum):
@@ -270,6 +272,7 @@ class OutageRun(CrashRun):
                 self._cutter.arm(how)
                 async with asyncio.timeout(BACK_WITHIN_S):
                     await self._cutter.cut.wait()
+                await asyncio.sleep(CUT_EVERY_S)
 
     @property
     def _database(self) -> Controls:
