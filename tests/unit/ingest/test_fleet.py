@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from ingest.fleet import (
-    MAX_FLOOR_LABELS,
-    MAX_UNCONFIRMED_PER_GATEWAY,
-    Fleet,
-    FleetRejectReason,
-    LiftRecord,
-    is_usable_name,
-)
+from ingest.fleet import Fleet, FleetRejectReason, LiftRecord, is_usable_name
+from ingest.fleet_limits import MAX_FLOOR_LABELS, MAX_UNCONFIRMED_PER_GATEWAY
 from telemetry.columns import COLUMNS, UNKNOWN, quality_keys
 from telemetry.wire import Decoded
 
