@@ -125,7 +125,11 @@ class Writer:
 
     async def close(self) -> None:
         """Give the lease back and close the connections."""
-        if self._lease is not None and self._lock_conn is not None and not self._lease.lost.is_set():
+        if (
+            self._lease is not None
+            and self._lock_conn is not None
+            and not self._lease.lost.is_set()
+        ):
             try:
                 await writer_lock.release(self._lock_conn, self._lease)
             except StoreError as error:
