@@ -102,6 +102,11 @@ class ServiceProcess:
         """SIGKILL it, as a power cut would, and wait until it is gone."""
         await self._end(signal.SIGKILL)
 
+    def terminate(self) -> None:
+        """Ask it to stop (SIGTERM) and do not wait."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+
     async def stop(self, timeout_s: float = 20.0) -> int:
         """SIGTERM it and return its exit code."""
         async with asyncio.timeout(timeout_s):

@@ -2,8 +2,8 @@
 
 What is killed is the real program, with SIGKILL; broker, database and desk live on. Blows fall at
 plainly random instants and on purpose where it hurts: in hold windows, about commits, when an alarm
-has just been committed or is just being delivered, and during recovery. Everything drawn comes from
-one seed; the exact instants are the machine's.
+has just been committed or is just being delivered, during recovery, and while it stops in order.
+Everything drawn comes from one seed; the exact instants are the machine's.
 """
 
 import asyncio
@@ -47,15 +47,17 @@ class Blow(StrEnum):
     AT_ALARM = "after an alarm's commit"
     AT_DELIVERY = "during a delivery"
     IN_RECOVERY = "in recovery"
+    WHILE_STOPPING = "while it stops"
 
 
 SHARES: Final = {
-    Blow.AT_RANDOM: 0.25,
-    Blow.IN_WINDOW: 0.2,
+    Blow.AT_RANDOM: 0.21,
+    Blow.IN_WINDOW: 0.16,
     Blow.AT_COMMIT: 0.15,
     Blow.AT_ALARM: 0.15,
     Blow.AT_DELIVERY: 0.1,
     Blow.IN_RECOVERY: 0.15,
+    Blow.WHILE_STOPPING: 0.08,
 }
 
 
@@ -195,6 +197,7 @@ class CrashRun:
             Blow.AT_ALARM: self._alarm,
             Blow.AT_DELIVERY: self._delivery,
             Blow.IN_RECOVERY: self._recovery,
+            Blow.WHILE_STOPPING: self._stopping,
         }
         began_us = self.rig.clock.now_us()
         for blow in self._draw():
@@ -261,6 +264,12 @@ class CrashRun:
 
     async def _recovery(self) -> None:
         await asyncio.sleep(float(self._rng.uniform(0, 0.1)))
+
+    async def _stopping(self) -> None:
+        """Ask it to stop, and do not wait until it has."""
+        await self._some_time()
+        self._service.terminate()
+        await asyncio.sleep(float(self._rng.uniform(0, 0.5)))
 
     async def _until(
         self, condition: Callable[[], Awaitable[bool]], patience_s: float = PATIENCE_S

@@ -230,6 +230,51 @@ async def test_mains_cut_with_a_rescue_device_releases_itself(rig: MakeRig, term
     assert await alarms(made) == [("A", BETWEEN, t + 3 * SECOND_US, "self_released")]
 
 
+async def test_a_press_between_landings_shortens_the_window_and_is_a_case_of_its_own(
+    rig: MakeRig, terminal: Open
+) -> None:
+    made = await rig(registrations=[lift("A")], accept_as=None)
+    a = await terminal(made, "A")
+    t = made.clock.now_us() // 1000 * 1000 - 20 * SECOND_US
+    await a.tell_each_second(t, t + 2 * SECOND_US, RIDES)
+    await a.tell(t + 3 * SECOND_US, STUCK)
+    await a.tell(t + 3 * SECOND_US + 500_000, STUCK, button=True)
+    await a.tell(t + 4 * SECOND_US, STUCK, button=True)
+    raised = {m.data["kind"]: m.data for m in await wait_for(made, RAISED, 2)}
+    assert instant(raised["alarm_button"]["detected"]) == t + 3 * SECOND_US + 500_000
+    entrapment = raised["entrapment_between_landings"]
+    assert instant(entrapment["onset"]) == t + 3 * SECOND_US
+    assert instant(entrapment["detected"]) == t + 4 * SECOND_US, "the urgent window"
+    await settle(made, a)
+    assert [row[:3] for row in await alarms(made)] == [
+        ("A", BETWEEN, t + 3 * SECOND_US),
+        ("A", BUTTON, t + 3 * SECOND_US + 500_000),
+    ]
+
+
+async def test_a_district_in_the_dark_gives_a_case_for_each_occupied_lift(
+    rig: MakeRig, terminal: Open
+) -> None:
+    codes = [f"D{i:03d}" for i in range(120)]
+    made = await rig(registrations=[lift(code, gateway="gw-D000") for code in codes])
+    first = await terminal(made, "D000")
+    lifts = [first, *(Terminal(first.publisher, code, first.gateway) for code in codes[1:])]
+    t = made.clock.now_us() // 1000 * 1000 - 20 * SECOND_US
+    await first.send(*[one.frame(t, RIDES) for one in lifts[::2]])
+    dark = {**STUCK, "power": "battery"}
+    for second in (1, 2, 3):
+        occupied = [one.frame(t + second * SECOND_US, dark) for one in lifts[::2]]
+        empty = [
+            one.frame(t + second * SECOND_US, {**EMPTY, "power": "battery"}) for one in lifts[1::2]
+        ]
+        await first.send(*occupied, *empty)
+    await wait_for(made, ".accepted", 60)
+    await settle(made, *lifts)
+    assert [row[:3] for row in await alarms(made)] == [
+        (code, BETWEEN, t + SECOND_US) for code in codes[::2]
+    ]
+
+
 async def test_late_frames_are_stored_flagged_and_change_nothing(
     rig: MakeRig, terminal: Open
 ) -> None:
