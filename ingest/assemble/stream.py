@@ -108,7 +108,7 @@ class Line:
         self.head = head
         self._params = params
         self._waiting = list(oddity.waiting)
-        self._oldest_us = oddity.oldest_us
+        self._oldest_us = oddity.oldest_us  # or earlier: what left is not looked for at once
         self._set_back = oddity.set_back
         self._late_run = oddity.late_run
         self.stepped: list[tuple[int, int]] = []
@@ -117,7 +117,8 @@ class Line:
 
     def oddity(self) -> Oddity:
         """Return what is to be remembered beside the head."""
-        return Oddity(tuple(self._waiting), self._oldest_us, self._set_back, self._late_run)
+        waiting = tuple(self._waiting)
+        return Oddity(waiting, _oldest_us(waiting), self._set_back, self._late_run)
 
     def take(self, item: Item) -> None:
         """Put the next frame, in processing order, in its place."""
@@ -137,14 +138,17 @@ class Line:
         One deadline after another: several that passed since the last batch end as they would have
         with a tick in between.
         """
-        while self._oldest_us <= now_us - self._params.reorder_window_us:
-            queue = self._in_rank()
-            last = max(i for i, w in enumerate(queue) if w.arrival_us == self._oldest_us)
-            self._release(queue[: last + 1], queue[last + 1 :])
+        latest_us = now_us - self._params.reorder_window_us
+        while self._oldest_us <= latest_us:
+            self._oldest_us = _oldest_us(self._waiting)
+            if self._oldest_us <= latest_us:
+                queue = self._in_rank()
+                last = max(i for i, w in enumerate(queue) if w.arrival_us == self._oldest_us)
+                self._release(queue[: last + 1], sorted(queue[last + 1 :]))
 
     def _in_rank(self) -> list[Item]:
         """Return the waiting frames: those of the head's stream by ``seq``, then of a new one."""
-        split = bisect_right(self._waiting, self.head.seq, key=lambda w: w.seq)
+        split = self._after(self.head.seq)
         return self._waiting[split:] + self._waiting[:split]
 
     def _judge(self, item: Item) -> _Verdict:
@@ -190,35 +194,51 @@ class Line:
         if not self._waiting:
             self._step(item)
             return
-        before: list[Item] = []
-        rest: list[Item] = []
-        for frame in self._in_rank():
-            (before if self._goes_before(frame, item) else rest).append(frame)
+        if item.seq > max(self.head.seq, 1):
+            first, end = self._after(self.head.seq), self._after(item.seq)
+            before, rest = self._waiting[first:end], self._waiting
+            del rest[first:end]
+        else:
+            before, rest = [], []
+            for frame in self._in_rank():
+                (before if self._goes_before(frame, item) else rest).append(frame)
+            rest.sort()
         if not before and item.seq == self.head.seq + 1:  # it fills the gap the others wait for
             self.head = self.head._replace(gaps=0)
         self._release([*before, item], rest)
 
+    def _after(self, seq: int) -> int:
+        """Return how many of the waiting frames have this ``seq`` or a lower one."""
+        return bisect_right(self._waiting, seq, key=lambda w: w.seq)
+
     def _goes_before(self, frame: Item, item: Item) -> bool:
-        """Tell whether a waiting frame is to be stepped before one that need not wait."""
-        new_stream = item.seq <= max(self.head.seq, 1)
-        if frame.seq > item.seq and new_stream:
+        """Tell whether a waiting frame is to be stepped before one that begins a stream."""
+        if frame.seq > item.seq:
             return frame.time_us <= item.time_us
-        return frame.seq <= item.seq and (frame.seq > self.head.seq) == (item.seq > self.head.seq)
+        return (frame.seq > self.head.seq) == (item.seq > self.head.seq)
 
     def _release(self, chosen: Sequence[Item], rest: list[Item]) -> None:
-        """Step ``chosen`` in that order, then all of ``rest`` that follows without a gap."""
+        """Step ``chosen`` in that order, then all of ``rest`` (sorted) that follows without a gap.
+
+        One frame after another may fill one gap each while thousands wait, so this touches no more
+        than what it steps.
+        """
         for frame in chosen:
             self._step(frame)
-        self._waiting = sorted(rest)
-        while self._waiting:
-            queue = self._in_rank()
-            n = len(queue) if self.head.unreliable else _contiguous(queue, self.head.seq)
-            if not n:
+        self._waiting = rest
+        while rest:
+            if self.head.unreliable:
+                queue = self._in_rank()
+                rest.clear()
+            else:
+                first = self._after(self.head.seq)
+                end = first + _contiguous(rest, first, self.head.seq)
+                queue = rest[first:end]
+                del rest[first:end]
+            if not queue:
                 break
-            for frame in queue[:n]:
+            for frame in queue:
                 self._step(frame)
-            self._waiting = sorted(queue[n:])
-        self._oldest_us = min((w.arrival_us for w in self._waiting), default=NEVER)
 
     def _step(self, item: Item) -> None:
         head = self.head
@@ -263,9 +283,13 @@ class Line:
         return item.seq, gaps, gaps >= params.gaps_until_unreliable
 
 
-def _contiguous(queue: Sequence[Item], seq: int) -> int:
-    """Return how many of ``queue`` follow ``seq`` one after another."""
+def _contiguous(waiting: Sequence[Item], first: int, seq: int) -> int:
+    """Return how many of ``waiting``, from ``first`` on, follow ``seq`` one after another."""
     n = 0
-    while n < len(queue) and queue[n].seq == seq + n + 1:
+    while first + n < len(waiting) and waiting[first + n].seq == seq + n + 1:
         n += 1
     return n
+
+
+def _oldest_us(waiting: Sequence[Item]) -> int:
+    return min((w.arrival_us for w in waiting), default=NEVER)
