@@ -49,6 +49,7 @@ from service.registrar import Registrar, load_fleet
 from service.registry import Registry
 from service.settings import Settings, narrow
 from service.snapshots import Snapshots, SnapshotTimes
+from service.waiting import done_before, end_by
 from service.writer import RetryTimes, Writer
 
 log = structlog.get_logger()
@@ -56,6 +57,8 @@ KEEP_BATCHES_S: Final = 48 * 3600
 """Batch rows are kept for two days [s]: far longer than recovery looks back."""
 HOPELESS: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """At the start waiting helps against neither a refused account nor a wrong name."""
+GOODBYE_S: Final = 1.0
+"""Of the time for draining so much is kept for the last line and the lease [s]."""
 REGISTRAR: Final = -1
 """Not a lane: the registrar's connection needs no lease."""
 
@@ -149,23 +152,22 @@ class _Service:
         async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
             stop = tasks.create_task(stopping.wait(), name="signal")
             announcing = await self._announcer(stack, tasks)
-            start = tasks.create_task(self._start(pool, alarms), name="start")
-            await asyncio.wait([start, stop], return_when=asyncio.FIRST_COMPLETED)
-            if stop.done():
-                start.cancel()
+            if not await done_before(stop, self._start(pool, alarms)):
                 announcing.cancel()
-                log.info("stopped", before="the start was finished")
+                await self._leave_early()
                 return
-            start.result()
             dispatcher = await self._dispatcher(stack, pool, alarms)
             dispatching = tasks.create_task(self._dispatch(dispatcher), name="dispatcher")
             showing = tasks.create_task(
                 show_standing(self.metrics, Outbox(alarms, pool), pool, self.fleet, self.lanes),
                 name="show-standing",
             )
-            await self._recover(alarms)
-            await stack.enter_async_context(source)
-            self.metrics.bind_source(source, self.settings.mqtt.buffer_messages)
+            if not await done_before(stop, self._take_up(stack, source, alarms)):
+                for task in (announcing, showing, dispatching):
+                    task.cancel()
+                await self._leave_early()
+                return
+            self.metrics.bind_source(source)
             watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
@@ -176,31 +178,42 @@ class _Service:
                 lifts=sum(lane.core.n_lifts for lane in self.lanes),
             )
             await stop
+            end_s = asyncio.get_running_loop().time() + self.settings.ingest.drain_timeout_s
             log.info("stopping", in_flight=pipeline.in_flight)
             self.board.set(Cause.STOPPING)
             snapshotting.cancel()
             pipeline.stop()
-            drained = await self._drain(running)
+            drained = await self._drain(running, end_s - GOODBYE_S)
             if drained:
-                await snapshots.write()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(end_s - GOODBYE_S):
+                        await snapshots.write()
             dispatcher.stop()
             for task in (watching, showing, announcing):
                 task.cancel()
-            await asyncio.wait([dispatching])
+            await end_by(dispatching, end_s - GOODBYE_S)
+            await self._give_leases_back()
             await self._say_goodbye(pipeline, source, alarms, pool, drained=drained)
-            for lane in self.lanes:
-                await lane.writer.close()
 
-    async def _drain(self, running: asyncio.Task[None]) -> bool:
+    async def _take_up(self, stack: AsyncExitStack, source: MqttSource, alarms: AlarmStore) -> None:
+        """Rebuild the state, then begin to receive."""
+        await self._recover(alarms)
+        await stack.enter_async_context(source)
+
+    async def _give_leases_back(self) -> None:
+        await asyncio.gather(*(lane.writer.close() for lane in self.lanes))
+
+    async def _leave_early(self) -> None:
+        await self._give_leases_back()
+        log.info("stopped", before="the start was finished")
+
+    async def _drain(self, running: asyncio.Task[None], end_s: float) -> bool:
         """Wait until what was taken is committed and acknowledged, or the time is up."""
-        timeout_s = self.settings.ingest.drain_timeout_s
-        done, _ = await asyncio.wait([running], timeout=timeout_s)
-        if not done:
-            running.cancel()
-            log.error("drain_timed_out", after_s=timeout_s, will="come again from the broker")
-        await asyncio.wait([running])
+        drained = await end_by(running, end_s)
+        if not drained:
+            log.error("drain_timed_out", will="come again from the broker")
         await asyncio.sleep(0)  # the acknowledgements of the last batch leave the buffer
-        return bool(done)
+        return drained
 
     async def _say_goodbye(
         self,
@@ -213,10 +226,11 @@ class _Service:
     ) -> None:
         pending: int | None = None
         try:
-            backlog = await Outbox(alarms, pool).backlog()
+            async with asyncio.timeout(GOODBYE_S / 2):
+                backlog = await Outbox(alarms, pool).backlog()
             pending = sum(count for count, _ in backlog.values())
         except Exception as error:  # noqa: BLE001 - the last line must come out, whatever is gone
-            log.warning("backlog_unknown", error=str(error))
+            log.warning("backlog_unknown", error=str(error) or type(error).__name__)
         state = source.state
         log.info("stopped", drained=drained, frames_in_flight=pipeline.in_flight,
                  messages_unacknowledged=state.unacked,

@@ -9,7 +9,7 @@ pressure, not a queue.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 import structlog
@@ -22,6 +22,8 @@ from service.clock import Clock
 from service.metrics import Metrics, RetryCause
 from service.readiness import Board, Cause
 
+RELEASE_S: Final = 0.5
+"""Giving the lease back must not keep the process from ending [s]."""
 Result = TypeVar("Result")
 log = structlog.get_logger()
 
@@ -131,9 +133,11 @@ class Writer:
             and not self._lease.lost.is_set()
         ):
             try:
-                await writer_lock.release(self._lock_conn, self._lease)
-            except StoreError as error:
-                log.warning("writer_lock_not_released", lane=self.lane, error=str(error))
+                async with asyncio.timeout(RELEASE_S):
+                    await writer_lock.release(self._lock_conn, self._lease)
+            except (StoreError, TimeoutError) as error:
+                why = str(error) or "no answer"  # the lock ends with its connection
+                log.warning("writer_lock_not_released", lane=self.lane, error=why)
         for conn in (self._conn, self._lock_conn):
             if conn is not None and not conn.is_closed():
                 conn.terminate()
