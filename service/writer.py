@@ -16,7 +16,7 @@ import structlog
 
 from ingest.store import writer_lock
 from ingest.store.connect import ConnectOptions, open_connection
-from ingest.store.errors import CommitUnknown, ContentError, EpochLost, StoreError
+from ingest.store.errors import CommitUnknown, ContentError, EpochLost, StoreError, Unavailable
 from ingest.store.writer_lock import Lease
 from service.clock import Clock
 from service.metrics import Metrics, RetryCause
@@ -24,6 +24,8 @@ from service.readiness import Board, Cause
 
 RELEASE_S: Final = 0.5
 """Giving the lease back must not keep the process from ending [s]."""
+RETAKE_ASKS_S: Final = 1.0
+"""How often is asked whether a lane whose lock is held has gone to another process [s]."""
 Result = TypeVar("Result")
 log = structlog.get_logger()
 
@@ -73,7 +75,7 @@ class Writer:
         """Wait for the lane's lease; on the board it is standby meanwhile."""
         while True:
             try:
-                await self._take_lease()
+                await self._take_lease(self._stand_by)
             except StoreError as error:
                 self._say(error)
                 await asyncio.sleep(self._times.longest_s)
@@ -117,7 +119,7 @@ class Writer:
         if self._conn is None or self._conn.is_closed():
             self._conn = await open_connection(self._url, self._options)
         if self._lease is not None and self._lease.lost.is_set():
-            await self._retake_lease(self._lease.epoch)
+            await self._retake_lease(self._conn, self._lease.epoch)
         return self._conn
 
     async def hold(self, error: Exception) -> None:
@@ -143,17 +145,44 @@ class Writer:
                 conn.terminate()
         self._conn = self._lock_conn = self._lease = None
 
-    async def _retake_lease(self, old_epoch: int) -> None:
-        """Take the lease again after a lost connection; nobody may have written in between."""
-        await self._take_lease()
+    async def _retake_lease(self, conn: asyncpg.Connection, old_epoch: int) -> None:
+        """Take the lease again after a lost connection; nobody may have written in between.
+
+        The server may keep the lock of our own dead connection for a while. If another process has
+        it, the epoch says so, and this one ends: standing by with a state that is over, it would
+        only fight for the broker's session.
+        """
+        taking = asyncio.ensure_future(self._take_lease(self._lock_is_held))
+        try:
+            while not taking.done():
+                await self._check_epoch(conn, old_epoch, taking)
+                await asyncio.wait({taking}, timeout=RETAKE_ASKS_S)
+        finally:
+            taking.cancel()
+            await asyncio.wait({taking})
+        await taking
         if self.lease.epoch != old_epoch + 1:
             raise EpochLost(f"lane {self.lane}: another writer was here since epoch {old_epoch}")
 
-    async def _take_lease(self) -> None:
+    async def _check_epoch(
+        self, conn: asyncpg.Connection, epoch: int, taking: asyncio.Future[None]
+    ) -> None:
+        """Raise ``EpochLost`` if a new epoch began, unless we began it just now."""
+        try:
+            await writer_lock.check_epoch(conn, self.lane, epoch)
+        except EpochLost:
+            await asyncio.wait({taking}, timeout=RETAKE_ASKS_S)
+            if not taking.done():
+                raise
+
+    async def _take_lease(self, on_held: Callable[[], None]) -> None:
         if self._lock_conn is not None and not self._lock_conn.is_closed():
             self._lock_conn.terminate()
         self._lock_conn = await open_connection(self._url, self._options)
-        self._lease = await writer_lock.acquire(self._lock_conn, self.lane, self._stand_by)
+        self._lease = await writer_lock.acquire(self._lock_conn, self.lane, on_held)
+
+    def _lock_is_held(self) -> None:
+        self._say(Unavailable(f"lane {self.lane}: the lock is held, perhaps by our old connection"))
 
     def _stand_by(self) -> None:
         self._board.set(Cause.STANDBY, f"lane {self.lane}")
