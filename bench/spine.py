@@ -22,6 +22,7 @@ from ingest.store.connect import open_connection, transaction
 from service.demo.report import percentile
 from service.rig import Rig, RigSettings
 from service.stack import open_stack
+from service.times import to_us
 from simulator.channel import Message
 from simulator.feed import SteadyLoad
 from simulator.publish import Publisher, PublishSettings
@@ -29,7 +30,8 @@ from telemetry.batch import FrameBatch
 from telemetry.topics import frames_topic
 
 SECOND_US = 1_000_000
-CONFIG = {"HOISTWAY_LOG_FORMAT": "json"}
+TUNED = {name: value for name, value in os.environ.items() if name.startswith("HOISTWAY_INGEST_")}
+"""Settings to try out, e.g. HOISTWAY_INGEST_BATCH_WINDOW_MS=5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Drained:
         return self.frames / self.seconds
 
 
-async def drain(rig: Rig, frames: int, lifts: int, per_message: int) -> Drained:
+async def drain(rig: Rig, frames: int, lifts: int, per_message: int, start_cpu_s: float) -> Drained:
     """Let ``frames`` wait in the broker, start the service, and time it until all are stored."""
     rate = max(lifts // 5, 1)
     span_us = frames * SECOND_US // rate
@@ -62,27 +64,26 @@ async def drain(rig: Rig, frames: int, lifts: int, per_message: int) -> Drained:
             raise SystemExit("the broker did not take the backlog")
     await rig.service.start()
     await rig.service.wait_ready(60)
-    began = first = None
-    loop = asyncio.get_running_loop()
-    while True:
-        metrics = await rig.service.metrics()
-        stored = metrics["hoistway_frames_stored_total"]
-        if stored and began is None:
-            began, first = loop.time(), stored
-            cpu_s = processor_s(rig.service.pid)
-        if stored >= load.frames:
-            break
-        await asyncio.sleep(0.05)
-    seconds = loop.time() - began
+    await until_stored(rig, load.frames)
+    ended_us = rig.clock.now_us()
     memory_mb = resident_mb(rig.service.pid)
-    cpu_s = processor_s(rig.service.pid) - cpu_s
+    cpu_s = processor_s(rig.service.pid) - start_cpu_s
     counted = await rig.count("SELECT count(*) FROM frames")
     if counted != load.frames:
         raise SystemExit(f"{counted} rows for {load.frames} frames")
+    # From the first byte that arrived to the last commit, by one clock: the start is not counted.
+    began = await rig.count("SELECT min(received_at) FROM frames")
+    seconds = (ended_us - to_us(began)) / 1e6
     await rig.service.stop()
-    copy_s = await raw_copy(rig)
-    measured = round(load.frames - first)
-    return Drained(measured, seconds, memory_mb, cpu_s, copy_s * measured / load.frames)
+    return Drained(load.frames, seconds, memory_mb, cpu_s, await raw_copy(rig))
+
+
+async def until_stored(rig: Rig, frames: int) -> None:
+    """Wait until the service has stored so many frames."""
+    stored = 0.0
+    while stored < frames:
+        await asyncio.sleep(0.05)
+        stored = (await rig.service.metrics())["hoistway_frames_stored_total"]
 
 
 async def raw_copy(rig: Rig) -> float:
@@ -143,6 +144,7 @@ async def latency(rig: Rig, rate: int, lifts: int, seconds: int, presses: int) -
             await publisher.publish(messages)
         await publisher.flush(10)
     await rig.desk.wait_for(lambda desk: len(desk.messages("raised")) >= len(sent), 20)
+    print(stages(await rig.service.metrics()))
     for message in rig.desk.messages("raised"):
         code = message.data["elevator"]["code"]
         times.append((message.at_us - sent[code]) / 1000)
@@ -150,10 +152,25 @@ async def latency(rig: Rig, rate: int, lifts: int, seconds: int, presses: int) -
     return times
 
 
+def stages(metrics: dict[str, float]) -> str:
+    """Return the mean time of the stages inside the service [ms]."""
+    told = []
+    for label, name in (
+        ("arrival to commit", "frame_stored"),
+        ("detect", "batch_detect"),
+        ("BEGIN to commit", "batch_commit"),
+        ("loop lag", "loop_lag"),
+    ):
+        total = metrics[f"hoistway_{name}_seconds_sum"]
+        count = max(1.0, metrics[f"hoistway_{name}_seconds_count"])
+        told.append(f"{label} {1000 * total / count:.1f}")
+    return "means inside the service [ms]: " + ", ".join(told)
+
+
 async def run(frames: int, lifts: int, which: Sequence[str]) -> None:
     with open_stack(Path.cwd(), own=True) as stack, tempfile.TemporaryDirectory() as directory:
         settings = RigSettings(
-            stack.database_url, stack.mqtt_url, Path(directory), environment=CONFIG
+            stack.database_url, stack.mqtt_url, Path(directory), environment=TUNED
         )
         for per_message in (1, 50):
             if str(per_message) not in which:
@@ -164,8 +181,9 @@ async def run(frames: int, lifts: int, which: Sequence[str]) -> None:
                 # The session must exist before anything is published for it.
                 await rig.service.start()
                 await rig.service.wait_ready(60)
+                start_cpu_s = processor_s(rig.service.pid)
                 await rig.service.stop()
-                done = await drain(rig, frames, lifts, per_message)
+                done = await drain(rig, frames, lifts, per_message, start_cpu_s)
             finally:
                 await rig.__aexit__(None, None, None)
             print(
