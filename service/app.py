@@ -41,6 +41,7 @@ from service.http import Parts, make_app
 from service.intake import Intake, IntakeTimes
 from service.keys import KeyRing
 from service.lane import Lane
+from service.logs import tell_unhandled
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.readiness import Board, Cause
@@ -70,6 +71,7 @@ async def serve(settings: Settings) -> int:
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(tell_unhandled)
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, stopping.set)
     try:

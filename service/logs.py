@@ -5,6 +5,7 @@ frame. ERROR means that data or an alarm is at risk. What libraries log through 
 takes the same way. Secrets are not logged: settings hold them as ``SecretStr``.
 """
 
+import asyncio
 import logging
 import sys
 from typing import Any
@@ -44,6 +45,18 @@ def configure(settings: LogSettings, clock: Clock) -> None:
         library.handlers.clear()
         library.propagate = True
     logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+
+
+def tell_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what the event loop could give to nobody, but for connects that were given up.
+
+    asyncpg leaves a future behind when a connect is cancelled in its first exchange, as happens
+    when the service is stopped; nothing is wrong then, and it must not come after the last line.
+    """
+    error = context.get("exception")
+    given_up = isinstance(error, ConnectionError) and "unexpected connection_lost()" in str(error)
+    if not given_up:
+        loop.default_exception_handler(context)
 
 
 def _level(settings: LogSettings) -> int:

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from service.clock import ManualClock
-from service.logs import configure
+from service.logs import configure, tell_unhandled
 from service.settings import LogSettings
 
 
@@ -53,3 +53,17 @@ def test_console_is_for_people(capsys):
     text = capsys.readouterr().err
     assert "service_started" in text
     assert "port" in text
+
+
+def test_only_abandoned_connects_are_left_unsaid():
+    said = []
+
+    class Loop:
+        def default_exception_handler(self, context):
+            said.append(context["exception"])
+
+    lost = ConnectionError("unexpected connection_lost() call")
+    for error in (lost, ConnectionError("reset"), ValueError("unexpected connection_lost() call")):
+        tell_unhandled(Loop(), {"message": "never retrieved", "exception": error})
+    assert [type(e) for e in said] == [ConnectionError, ValueError]
+    assert str(said[0]) == "reset"
