@@ -11,7 +11,7 @@ alarms (``alerting``), and writing (``service.commit``).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,15 @@ from ingest import assemble
 from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transition, in_order
+
+
+_LANES: Final = "+lanes="
+
+
+def lanes_of(layout: str) -> int:
+    """Return with how many lanes a snapshot of that layout was written."""
+    _, _, lanes = layout.partition(_LANES)
+    return int(lanes or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +175,6 @@ class LaneCore:
         self.bank.restore(rows, bank, self.bank.layout)
         self._dirty[rows] = False
 
-    @property
-    def layout(self) -> str:
-        """Name of the snapshot layout: a snapshot of another one is not read."""
-        return f"{assemble.LAYOUT}+{self.bank.layout}"
+    def layout(self, lanes: int) -> str:
+        """Name of the snapshot layout, with that many lanes: one of another layout is not read."""
+        return f"{assemble.LAYOUT}+{self.bank.layout}" + (f"{_LANES}{lanes}" if lanes > 1 else "")

@@ -21,7 +21,7 @@ from ingest.store.frames import stored_heads
 from ingest.store.recovery import StoredBatch
 from ingest.store.snapshots import Snapshot, Unreadable
 from service.clock import Clock
-from service.core import LaneCore
+from service.core import LaneCore, lanes_of
 from service.lane import Lane
 from telemetry.batch import FrameBatch
 
@@ -74,7 +74,13 @@ class Recovery:
 
     async def _start(self, conn: asyncpg.Connection, lane: Lane) -> int:
         """Load the snapshot if it can be used; return the batch after which to read."""
-        found = await snapshots.read(conn, lane.number, lane.core.layout)
+        written_in = await snapshots.newest_layout(conn)
+        if written_in is not None and lanes_of(written_in) != self._lanes:
+            # Lifts and numbers of batches belong to lanes: what was stored then cannot be repeated.
+            log.warning("lanes_changed", lane=lane.number, before=lanes_of(written_in),
+                        means="windows under way start again")  # fmt: skip
+            return await batches.last_id(conn, lane.number)
+        found = await snapshots.read(conn, lane.number, lane.core.layout(self._lanes))
         if isinstance(found, Snapshot):
             try:
                 self._load(lane.core, found)

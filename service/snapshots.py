@@ -85,7 +85,7 @@ class Snapshots:
     async def _write_lane(self, conn: asyncpg.Connection, lane: Lane) -> None:
         now_us = self._clock.now_us()
         core = lane.core
-        head = Head(lane.last_batch, now_us, core.n_lifts, core.layout)
+        head = Head(lane.last_batch, now_us, core.n_lifts, core.layout(len(self._lanes)))
         pieces = core.take_snapshot(LIFTS_PER_PIECE)
         try:
             with self._metrics.snapshot_s.time():

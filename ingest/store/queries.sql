@@ -57,9 +57,11 @@ FROM batches WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3
 -- last_batch_before: the newest batch handled before $2
 SELECT id FROM batches WHERE lane = $1 AND now_us < $2 ORDER BY id DESC LIMIT 1
 
--- prune_batches: forget batches up to $2, but none that the snapshot does not hold
+-- prune_batches: forget batches up to $2, but none that the snapshot does not hold, and never the
+-- newest one: numbers would begin again
 DELETE FROM batches
 WHERE lane = $1 AND id <= least($2, coalesce((SELECT batch FROM snapshots WHERE lane = $1), $2))
+  AND id < (SELECT max(id) FROM batches WHERE lane = $1)
 
 -- write_transitions: what the detectors said in one batch
 INSERT INTO transitions (lane, batch, n, elevator_id, time, onset, kind, kind_now, change, reason,
@@ -186,6 +188,10 @@ DELETE FROM snapshots WHERE lane = $1
 
 -- snapshot_head: the lane's snapshot
 SELECT batch, at, lifts FROM snapshots WHERE lane = $1
+
+-- newest_layout: what the newest snapshot of any lane is written in
+SELECT p.layout FROM snapshots s JOIN detector_snapshots p ON p.lane = s.lane
+ORDER BY s.at DESC, p.batch DESC LIMIT 1
 
 -- snapshot_pieces: its pieces in order
 SELECT piece, batch, layout, checksum, data FROM detector_snapshots WHERE lane = $1 ORDER BY piece

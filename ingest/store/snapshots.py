@@ -106,6 +106,12 @@ async def read(conn: asyncpg.Connection, lane: int, layout: str) -> Snapshot | U
     return Snapshot(Head(head["batch"], at_us, head["lifts"], layout), pieces)
 
 
+async def newest_layout(conn: asyncpg.Connection) -> str | None:
+    """Return the layout of the newest snapshot of any lane; None if there is none."""
+    row = await fetchrow(conn, "read snapshot", queries()["newest_layout"])
+    return None if row is None else row["layout"]
+
+
 async def drop(conn: asyncpg.Connection, lane: int) -> None:
     """Forget the lane's snapshot, so that the next start rebuilds."""
     await execute(conn, "drop snapshot", queries()["drop_snapshot"], lane)

@@ -1,0 +1,159 @@
+"""Recovery against a real database: another number of lanes, and numbers that go on."""
+
+import asyncpg
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from alerting.store import AlarmStore
+from alerting.store.alarms import StoreSettings
+from ingest.assemble import AssembleParams
+from ingest.assemble.params import NO_SEQ
+from ingest.fleet import Fleet
+from ingest.store import batches, registry
+from ingest.store.batches import BatchRow
+from ingest.store.connect import ConnectOptions, transaction
+from ingest.store.registry import NewElevator
+from service.clock import ManualClock
+from service.core import LaneCore
+from service.lane import Lane
+from service.metrics import Metrics
+from service.readiness import Board
+from service.recovery import Recovery
+from service.registrar import load_fleet
+from service.snapshots import Snapshots, SnapshotTimes
+from service.writer import RetryTimes, Writer
+from telemetry.batch import FrameBatch
+
+LIFTS = 5
+HOUR_US = 3_600_000_000
+
+
+class World:
+    """The lanes of one process over a database."""
+
+    def __init__(self, database_url: str, lanes: int, clock: ManualClock) -> None:
+        self.clock = clock
+        self.metrics = Metrics(CollectorRegistry(), "0")
+        self.fleet = Fleet(lanes=lanes)
+        self.alarms = AlarmStore(StoreSettings(endpoints=()))
+        self.lanes = [
+            Lane(n, self._core, self.fleet, self._writer(n, database_url), self.alarms,
+                 self.metrics, clock)
+            for n in range(lanes)
+        ]  # fmt: skip
+        self.snapshots = Snapshots(
+            self.lanes, database_url, ConnectOptions(), clock, self.metrics,
+            SnapshotTimes(10, 1_000, 48 * 3600),
+        )  # fmt: skip
+
+    def _core(self) -> LaneCore:
+        return LaneCore(AssembleParams(), {})
+
+    def _writer(self, number: int, database_url: str) -> Writer:
+        times, board = RetryTimes(0.01, 0.1), Board(self.clock, ())
+        return Writer(
+            number, database_url, ConnectOptions(), times, board, self.metrics, self.clock
+        )
+
+    async def start(self) -> None:
+        for lane in self.lanes:
+            await lane.writer.take_over()
+        found = await self.lanes[0].writer.attempt(registry.load)
+        load_fleet(self.fleet, found)
+        recovery = Recovery(self.fleet, self.alarms, len(self.lanes), self.clock)
+        for lane in self.lanes:
+            await recovery.run(lane, found.clock_runs)
+
+    async def stop(self) -> None:
+        for lane in self.lanes:
+            await lane.writer.close()
+
+    async def store(self, lane: Lane, elevator_ids: list[int], seq: int) -> None:
+        """Commit and adopt a batch of one frame of each lift."""
+        now_us = self.clock.advance(1)
+        n = len(elevator_ids)
+        frames = FrameBatch.make(
+            n, row=self.fleet.rows(elevator_ids), elevator_id=np.array(elevator_ids), gateway_id=1,
+            seq=seq, time_us=now_us, device_time_us=now_us, received_us=now_us,
+        )  # fmt: skip
+        advanced = lane.core.advance(frames, now_us, caught_up=True)
+
+        async def write(conn: asyncpg.Connection) -> None:
+            row = BatchRow(
+                lane.number, lane.last_batch + 1, lane.writer.lease.epoch, now_us, True,
+                now_us, now_us, n, n, 0, 0, 0,
+            )  # fmt: skip
+            async with transaction(conn):
+                await batches.write(conn, row)
+
+        await lane.writer.attempt(write)
+        lane.core.adopt(advanced)
+        lane.last_batch += 1
+
+
+@pytest.fixture
+async def registered(database_url: str) -> str:
+    conn = await asyncpg.connect(database_url)
+    gateway = (await registry.register_gateways(conn, ["g"], 1))["g"].id
+    lifts = [NewElevator(f"lift {n}", gateway) for n in range(LIFTS)]
+    await registry.register_elevators(conn, lifts, 1)
+    await conn.close()
+    return database_url
+
+
+def stepped(world: World) -> set[int]:
+    """Return the lifts that have a head in the order stage."""
+    return {
+        int(i)
+        for lane in world.lanes
+        for i in lane.core.elevator_ids[lane.core.order.order.heads["seq"] != NO_SEQ]
+    }
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 3)])
+async def test_with_another_number_of_lanes_the_state_starts_empty_and_right(
+    registered, before, after
+):
+    clock = ManualClock()
+    first = World(registered, before, clock)
+    await first.start()
+    for lane in first.lanes:
+        mine = [int(i) for i in lane.core.elevator_ids]
+        await first.store(lane, mine, 1)
+    await first.snapshots.write()
+    for lane in first.lanes:
+        await first.store(lane, [int(i) for i in lane.core.elevator_ids], 2)
+    assert stepped(first) == {1, 2, 3, 4, 5}
+    await first.stop()
+
+    second = World(registered, after, clock)
+    await second.start()
+    assert stepped(second) == set()
+    assert second.lanes[0].last_batch == first.lanes[0].last_batch
+    for lane in second.lanes:
+        await second.store(lane, [int(i) for i in lane.core.elevator_ids], 1)
+    await second.snapshots.write()
+    await second.stop()
+
+    third = World(registered, after, clock)
+    await third.start()
+    assert stepped(third) == {1, 2, 3, 4, 5}
+    await third.stop()
+
+
+async def test_numbers_of_batches_go_on_after_days_of_silence(registered):
+    clock = ManualClock()
+    first = World(registered, 1, clock)
+    await first.start()
+    await first.store(first.lanes[0], [1, 2], 1)
+    await first.store(first.lanes[0], [1, 2], 2)
+    await first.snapshots.write()
+    await first.stop()
+    for _ in range(2):
+        clock.advance(72 * 3600)
+        again = World(registered, 1, clock)
+        await again.start()
+        assert again.lanes[0].last_batch == 2
+        await again.snapshots.write()
+        await again.stop()
