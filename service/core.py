@@ -22,7 +22,6 @@ from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Set
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transition, in_order
 
-
 _LANES: Final = "+lanes="
 
 
