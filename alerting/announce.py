@@ -72,6 +72,9 @@ class _Announcement:
     body: bytes
 
 
+_SIGNATURE_REMEDY: Final = "HOISTWAY_DISPATCH_SECRET must be the secret of that endpoint"
+
+
 class _Queue:
     """What one endpoint has not taken yet, in order."""
 
@@ -79,12 +82,31 @@ class _Queue:
         self.endpoint = endpoint
         self.waiting: deque[_Announcement] = deque(maxlen=QUEUE_LENGTH)
         self.filled = asyncio.Event()
+        self.failing = False
 
     def put(self, announcement: _Announcement) -> None:
         if announcement.type is ServiceMessage.ALIVE and self.waiting:
             return  # what waits says more, and an old sign of life says nothing
         self.waiting.append(announcement)
         self.filled.set()
+
+    def note(self, announcement: _Announcement, result: AttemptResult, reply: Reply) -> None:
+        """Log when the endpoint begins to fail and when it is well again, signs of life too."""
+        failed = result is not AttemptResult.RECEIVED
+        if failed and not self.failing:
+            remedy = _SIGNATURE_REMEDY if reply.status in (401, 403) else None
+            log.warning(
+                "announcement_failed",
+                endpoint=label(self.endpoint),
+                type=announcement.type.value,
+                result=result.value,
+                status=reply.status,
+                error=reply.error,
+                remedy=remedy,
+            )
+        elif self.failing and not failed:
+            log.info("announcement_taken", endpoint=label(self.endpoint))
+        self.failing = failed
 
 
 _TEXT: Final = {
@@ -187,7 +209,9 @@ class Announcer:
                 continue
             head = queue.waiting[0]
             started_us = self._clock.now_us()
-            result = await self._attempt(queue.endpoint, head, started_us)
+            reply = await self._attempt(queue.endpoint, head, started_us)
+            result = retry.classify(reply.status, reply.error)
+            queue.note(head, result, reply)
             attempt += 1
             # A sign of life is not repeated: the next one says the same and is true.
             if result is AttemptResult.RECEIVED or head.type is ServiceMessage.ALIVE:
@@ -195,19 +219,10 @@ class Announcer:
                     queue.waiting.popleft()
                 attempt = 0
                 continue
-            if attempt == 1:
-                log.warning(
-                    "announcement_failed",
-                    endpoint=label(queue.endpoint),
-                    type=head.type.value,
-                    result=result.value,
-                )
             wait_us = retry.delay_us(attempt, head.identity, self._settings.retry)
             await asyncio.sleep(max(0, started_us + wait_us - self._clock.now_us()) / 1e6)
 
-    async def _attempt(
-        self, endpoint: str, announcement: _Announcement, now_us: int
-    ) -> AttemptResult:
+    async def _attempt(self, endpoint: str, announcement: _Announcement, now_us: int) -> Reply:
         body = announcement.body
         headers = {
             "content-type": CONTENT_TYPE,
@@ -217,4 +232,4 @@ class Announcer:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.retry.attempt_us / 1e6):
                 reply = await self._client.post(endpoint, headers, body)
-        return retry.classify(reply.status, reply.error)
+        return reply
