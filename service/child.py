@@ -76,6 +76,7 @@ class ServiceProcess:
                 sys.executable, "-m", "service", "serve",
                 env={**inherited, **settings}, stdout=log, stderr=log,
                 stdin=asyncio.subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                start_new_session=True,  # Ctrl-C is for the parent, which stops us in order
             )  # fmt: skip
 
     async def wait_ready(self, timeout_s: float = 30.0) -> None:
