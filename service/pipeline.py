@@ -32,6 +32,8 @@ WORKS_QUEUED: Final = 2
 """Works waiting for the lanes: one being decoded while one is committed is all that helps."""
 SUBMISSIONS_QUEUED: Final = 256
 """HTTP payloads waiting; above, the sender gets 503 with Retry-After."""
+STALLED_US: Final = 10_000_000
+"""An intake that took longer for one round did not hear the gateways meanwhile [µs]."""
 PAUSED_AFTER_US: Final = 2_000_000
 """A commit failing for this long makes HTTP senders go away instead of hanging [µs]."""
 
@@ -61,9 +63,11 @@ class Pipeline:
         self._works: asyncio.Queue[Work | None] = asyncio.Queue(WORKS_QUEUED)
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
+        self._answers: set[asyncio.Future[SubmitResult]] = set()
         self._changed_lifts: set[int] = set()
         self._ticked_us = 0
         self._caught_up = False
+        self._running = False
         self._stopping = asyncio.Event()
         self._in_flight = 0
         self._connections = source.counters.connections
@@ -72,17 +76,22 @@ class Pipeline:
 
     async def run(self) -> None:
         """Work until ``stop``; raises ``EpochLost`` when another process writes."""
-        async with asyncio.TaskGroup() as tasks:
-            intakes = [
-                tasks.create_task(self._take_messages(), name="intake-mqtt"),
-                tasks.create_task(self._take_submissions(), name="intake-http"),
-            ]
-            tasks.create_task(self._process(), name="lanes")
-            await self._stopping.wait()
-            for intake in intakes:
-                intake.cancel()  # what they hold is not acknowledged: it comes again
-            await asyncio.wait(intakes)
-            await self._works.put(None)
+        self._running = True
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                intakes = [
+                    tasks.create_task(self._take_messages(), name="intake-mqtt"),
+                    tasks.create_task(self._take_submissions(), name="intake-http"),
+                ]
+                tasks.create_task(self._process(), name="lanes")
+                await self._stopping.wait()
+                for intake in intakes:
+                    intake.cancel()  # what they hold is not acknowledged: it comes again
+                await asyncio.wait(intakes)
+                await self._works.put(None)
+        finally:
+            self._running = False
+            self._refuse_the_rest()
 
     def stop(self) -> None:
         """Take nothing more; ``run`` returns when what was taken is committed."""
@@ -97,6 +106,8 @@ class Pipeline:
         """Take a payload over HTTP; returns after the commit. Giving up waiting loses nothing."""
         if self._stopping.is_set():
             raise IntakePausedError("the service is stopping")
+        if not self._running:
+            raise IntakePausedError("the service is starting, or stands by")
         since = [lane.writer.failing_since_us for lane in self._lanes]
         now_us = self._clock.now_us()
         if any(s is not None and now_us - s > PAUSED_AFTER_US for s in since):
@@ -106,6 +117,8 @@ class Pipeline:
             self._submissions.put_nowait((posted(gateway, payload, now_us), answer))
         except asyncio.QueueFull:
             raise IntakePausedError("too many payloads are waiting") from None
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
         return await asyncio.shield(answer)
 
     async def reload(self, elevator_ids: Iterable[int]) -> None:
@@ -114,12 +127,15 @@ class Pipeline:
 
     async def _take_messages(self) -> None:
         while True:
+            began_us = self._clock.now_us()
             work = await self._intake.next_work()
             self._caught_up = work.caught_up
             self._in_flight += work.batch.received
             if work.is_tick and not self._works.empty():
                 continue  # time passes with the work that waits
             await self._works.put(work)
+            if (now_us := self._clock.now_us()) - began_us >= STALLED_US:
+                self._fleet.listen_again(now_us)  # silence was ours, not the gateways'
 
     async def _take_submissions(self) -> None:
         while True:
@@ -141,9 +157,12 @@ class Pipeline:
                 await self._reload()
             await self._settle(work)
             await self._tick_after(work)
-        while not self._submissions.empty():
-            _, answer = self._submissions.get_nowait()
-            answer.set_exception(IntakePausedError("the service is stopping"))
+
+    def _refuse_the_rest(self) -> None:
+        """Let nobody wait for a commit that this process will not make."""
+        for answer in tuple(self._answers):
+            if not answer.done():
+                answer.set_exception(IntakePausedError("the service is stopping"))
 
     async def _tick_after(self, work: Work) -> None:
         """Let time pass for quiet lifts although others keep talking."""
