@@ -113,6 +113,7 @@ class Lane:
             except ContentError as error:
                 await self._exclude(pending, error, excluded)
                 continue
+            self.writer.end_hold()
             return self._adopt(pending, changes)
 
     def _resolve(self, work: Work) -> Resolved | None:

@@ -63,6 +63,7 @@ class Writer:
         self._lease: Lease | None = None
         self.failing_since_us: int | None = None
         """Since when commits fail [µs]; ``None`` while all is well."""
+        self._holds = False
 
     @property
     def lease(self) -> Lease:
@@ -123,9 +124,19 @@ class Writer:
         return self._conn
 
     async def hold(self, error: Exception) -> None:
-        """Wait because of an error that is ours to mend: keep the batch, and say so."""
+        """Wait because of an error that is ours to mend: keep the batch, and say so.
+
+        Until ``end_hold`` nothing is well, whatever else the database answers meanwhile.
+        """
+        self._holds = True
         self._say(error)
         await asyncio.sleep(self._times.longest_s)
+
+    def end_hold(self) -> None:
+        """Say that what was held is committed."""
+        if self._holds:
+            self._holds = False
+            self._all_is_well()
 
     async def close(self) -> None:
         """Give the lease back and close the connections."""
@@ -200,7 +211,7 @@ class Writer:
             log.error("commit_failed", lane=self.lane, error=str(error), will="retry without end")
 
     def _all_is_well(self) -> None:
-        if self.failing_since_us is not None:
+        if self.failing_since_us is not None and not self._holds:
             failed_us = self._clock.now_us() - self.failing_since_us
             log.info("commit_restored", lane=self.lane, failed_s=round(failed_us / 1e6, 1))
             self.failing_since_us = None

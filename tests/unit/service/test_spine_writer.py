@@ -99,6 +99,16 @@ async def test_who_loses_the_lane_while_asking_for_it_again_ends_too(server, mon
             await asking
 
 
+async def test_a_batch_on_hold_is_not_forgotten_because_the_database_answers(server):
+    writer, board = await taken(server)
+    await writer.hold(Unavailable("no frame is at fault"))
+    since_us = writer.failing_since_us
+    assert await writer.attempt(ask) == "done"
+    assert (Cause.COMMIT in board.causes(), writer.failing_since_us) == (True, since_us)
+    writer.end_hold()
+    assert (Cause.COMMIT in board.causes(), writer.failing_since_us) == (False, None)
+
+
 async def test_a_database_gone_meanwhile_is_tried_again(server, monkeypatch):
     writer, board = await taken(server)
     writer.lease.lost.set()
