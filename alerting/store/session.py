@@ -22,6 +22,10 @@ _DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """``TimeoutError`` is an ``OSError``."""
 
 
+_STALE_SESSION: Final = (asyncpg.ReadOnlySQLTransactionError,)
+"""Some sessions stay read-only after the database is writable again, so a new one is asked for."""
+
+
 @asynccontextmanager
 async def connection(pool: asyncpg.Pool) -> AsyncIterator[Any]:
     """Lend a connection; what the driver raises becomes ``StoreUnavailableError``."""
@@ -29,7 +33,7 @@ async def connection(pool: asyncpg.Pool) -> AsyncIterator[Any]:
         conn = await pool.acquire(timeout=STATEMENT_S)
         try:
             yield conn
-        except (TimeoutError, asyncio.CancelledError):
+        except (TimeoutError, asyncio.CancelledError, *_STALE_SESSION):
             end(conn)
             raise
         finally:

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from alerting.alarm import alarm_id
@@ -375,6 +376,20 @@ async def test_a_listener_that_is_cut_off_says_so(database_url: str) -> None:
             )
             with pytest.raises(StoreUnavailableError):
                 await task
+
+
+async def test_a_session_that_stays_read_only_is_replaced(database_url: str) -> None:
+    alter = "do $$ begin execute format('alter database %I {}', current_database()); end $$"
+    async with opened(database_url, A) as rig:
+        await rig.apply(transition(), now_us=NOW)
+        admin = await asyncpg.connect(database_url)
+        await admin.execute(alter.format("set default_transaction_read_only = on"))
+        await rig.pool.expire_connections()
+        with pytest.raises(StoreUnavailableError, match="read-only"):
+            await rig.outbox.claim(A, 1, NOW, 60 * S)
+        await admin.execute(alter.format("reset default_transaction_read_only"))
+        await admin.close()
+        assert len(await rig.outbox.claim(A, 1, NOW, 60 * S)) == 1
 
 
 async def test_a_cancelled_act_is_a_cancellation_and_changes_nothing(database_url: str) -> None:
