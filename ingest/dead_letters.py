@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from ingest.source import HEAD_BYTES, MAX_RAW_BYTES, Message
-from telemetry.wire.decode import JSON, MSGPACK
-from telemetry.wire.lenient import UnreadableError
+from telemetry.wire import element
 
 
 class FrameReason(StrEnum):
@@ -91,27 +90,10 @@ def frame_letter(
     return letter_of(message, index, reason, element(message.payload, index), detail or {})
 
 
-def element(payload: bytes, index: int) -> bytes:
-    """Return the bytes of one element of a payload; the payload itself if it is no array."""
-    if index < 0:
-        return payload
-    elements = _elements(payload)
-    return elements[index] if index < len(elements) else payload
-
-
 # Rejects of one payload come together, and a payload may hold thousands of them.
 @lru_cache(maxsize=4)
 def _digest(payload: bytes) -> bytes:
     return hashlib.sha256(payload).digest()
-
-
-@lru_cache(maxsize=4)
-def _elements(payload: bytes) -> tuple[bytes, ...]:
-    form = JSON if payload[:1] in (b"{", b"[", b" ", b"\t", b"\r", b"\n") else MSGPACK
-    try:
-        return tuple(bytes(raw) for raw in form.lenient.elements(payload))
-    except UnreadableError:
-        return ()
 
 
 def storable(text: str) -> str:

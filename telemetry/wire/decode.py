@@ -7,6 +7,7 @@ the cost per NumPy call is paid per column and not per frame.
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -18,18 +19,16 @@ from telemetry.columns import (
     COLUMNS,
     QUALITY_BIT,
     UNKNOWN,
-    WIRE_KEYS,
     Column,
     EscalatorMode,
     Unit,
 )
 from telemetry.wire import lenient
 from telemetry.wire.decoded import Decoded, FieldReject, Reject, RejectReason
-from telemetry.wire.schema import FrameStruct, OpenFrameStruct, StrictEnvelope
+from telemetry.wire.schema import FrameStruct, StrictEnvelope
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-KNOWN_KEYS: Final = frozenset(("elevator", "time", "seq", *WIRE_KEYS))
 
 DECODING_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 """Everything that a payload from outside can make msgspec raise."""
@@ -42,14 +41,13 @@ class _Format:
         self.one = module.Decoder(FrameStruct).decode
         self.many = module.Decoder(list[FrameStruct]).decode
         self.envelope = module.Decoder(StrictEnvelope).decode
-        self.open_many = module.Decoder(list[OpenFrameStruct]).decode
         self.raw = module.Decoder(msgspec.Raw).decode
         self.lenient = lenient.Reader(module)
 
 
 JSON: Final = _Format(msgspec.json)
 MSGPACK: Final = _Format(msgspec.msgpack)
-_JSON_STARTS: Final = frozenset(b"{[ \t\r\n")
+_JSON_STARTS: Final = frozenset((b"{", b"[", b" ", b"\t", b"\r", b"\n"))
 _ENVELOPE_HINT: Final = b"frames"
 
 
@@ -83,14 +81,19 @@ def element(payload: bytes, index: int) -> bytes:
 
     Index -1, or a payload that gives no such element, returns the payload itself.
     """
-    if index < 0 or not payload:
+    if index < 0:
         return payload
-    form = JSON if payload[0] in _JSON_STARTS else MSGPACK
+    elements = _elements(payload)
+    return elements[index] if index < len(elements) else payload
+
+
+# Elements of one payload are asked for one after the other, and it may hold thousands of them.
+@lru_cache(maxsize=4)
+def _elements(payload: bytes) -> tuple[bytes, ...]:
     try:
-        elements = form.lenient.elements(payload)
+        return tuple(bytes(raw) for raw in _form(payload).lenient.elements(payload))
     except lenient.UnreadableError:
-        return payload
-    return bytes(elements[index]) if index < len(elements) else payload
+        return ()
 
 
 class _Collected:
@@ -144,11 +147,15 @@ def _decode_payload(message: int, payload: bytes, collected: _Collected) -> None
         reason = RejectReason.NOT_DECODABLE
         collected.rejects.append(Reject(message, -1, reason, payload, "empty payload"))
         return
-    form = JSON if payload[0] in _JSON_STARTS else MSGPACK
+    form = _form(payload)
     try:
         collected.add(message, _strict(form, payload))
     except DECODING_ERRORS:
         _decode_leniently(form, message, payload, collected)
+
+
+def _form(payload: bytes) -> _Format:
+    return JSON if payload[:1] in _JSON_STARTS else MSGPACK
 
 
 def _strict(form: _Format, payload: bytes) -> list[Any]:

@@ -56,18 +56,8 @@ FrameStruct: Any = msgspec.defstruct(
 )
 """A frame exactly as wire v1 wants it, no key unknown."""
 
-OpenFrameStruct: Any = msgspec.defstruct("OpenFrameStruct", _FIELDS, rename=_RENAME, gc=False)
-"""The same, with keys allowed that this version does not know."""
-
-
-class Envelope(msgspec.Struct, gc=False):
-    """``{"v": 1, "frames": [...]}`` with the elements still as bytes."""
-
-    v: Literal[1]
-    frames: list[msgspec.Raw]
-
-
 StrictEnvelope: Any = msgspec.defstruct(
     "StrictEnvelope", [("v", Literal[1]), ("frames", list[FrameStruct])],
     forbid_unknown_fields=True, gc=False,
 )  # fmt: skip
+"""``{"v": 1, "frames": [...]}`` around such frames."""

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from ingest.dead_letters import FrameReason, element, frame_letter, storable
+from ingest.dead_letters import FrameReason, frame_letter, storable
 from ingest.decode import MAX_LETTERS, DecodedBatch, decode, join, slices
 from ingest.source import HEAD_BYTES, Message, Oversize
 
@@ -197,13 +197,6 @@ def test_letter_of_a_decoded_frame_holds_its_own_bytes(encode: object, envelope:
     assert (letter.index, letter.cls, letter.size) == (1, "frame", len(letter.raw))
     assert letter.detail == {"owner": "gw\\x00\\ud800"}
     assert len(decode([message(letter.raw)])) == 1
-
-
-def test_element_of_what_cannot_be_cut_is_the_payload() -> None:
-    single = json.dumps(frame(1)).encode()
-    assert element(single, 0) == single
-    assert element(b"junk", 3) == b"junk"
-    assert element(b"", 0) == b""
 
 
 def test_storable_text_has_neither_nul_nor_lone_surrogate() -> None:

@@ -207,6 +207,11 @@ def test_an_element_can_be_cut_out_as_it_came(encode):
     assert element(encode(frames[0]), 0) == encode(frames[0])
 
 
+@pytest.mark.parametrize(("payload", "index"), [(b"junk", 3), (b"", 0)])
+def test_an_element_of_what_cannot_be_cut_is_the_payload(payload, index):
+    assert element(payload, index) == payload
+
+
 def test_messages_are_told_apart():
     decoded = decode_many([encode_json([MINIMAL] * 2), b"{", encode_msgpack(MINIMAL)])
     assert decoded.columns["message"].tolist() == [0, 0, 2]
