@@ -48,6 +48,7 @@ from service.readiness import Board, Cause
 from service.recovery import Recovery
 from service.registrar import Registrar, load_fleet
 from service.registry import Registry
+from service.relaning import forget_lanes
 from service.settings import Settings, narrow
 from service.snapshots import Snapshots, SnapshotTimes
 from service.waiting import done_before, end_by
@@ -267,6 +268,11 @@ class _Service:
         recovery = Recovery(self.fleet, alarms, len(self.lanes), self.clock)
         for lane in self.lanes:
             await recovery.run(lane, found.clock_runs)
+        if recovery.lanes_before is not None:
+            # From the first batch on, what was written with other lanes is no longer the state.
+            await self._snapshots().write()
+            old, new = recovery.lanes_before, len(self.lanes)
+            await self.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, new, old))
         self.board.clear(Cause.RECOVERY)
 
     async def _watch_database(self, pool: asyncpg.Pool) -> None:

@@ -158,6 +158,9 @@ class LaneCore:
 
     def _piece(self, piece: int, piece_lifts: int) -> dict[str, NDArray[Any]]:
         rows = np.arange(piece * piece_lifts, min((piece + 1) * piece_lifts, self.n_lifts))
+        return self._arrays(rows)
+
+    def _arrays(self, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         order = assemble.to_arrays(self.order, rows)
         bank = self.bank.snapshot(rows)
         return {
@@ -173,6 +176,17 @@ class LaneCore:
         assemble.from_arrays(self.order, rows, order)
         self.bank.restore(rows, bank, self.bank.layout)
         self._dirty[rows] = False
+
+    def restore_share(self, arrays: Mapping[str, NDArray[Any]], lane: int, lanes: int) -> None:
+        """Put back those lifts of a piece that belong to lane ``lane`` of ``lanes``."""
+        ids = arrays["elevator_ids"]
+        mine = np.flatnonzero(ids % lanes == lane)
+        whole = LaneCore(self.order.params, self._defaults)
+        whole.grow(ids, assemble.UNKNOWN_HEAD)
+        whole.restore_piece(np.arange(len(ids)), arrays)
+        row_of = {int(i): row for row, i in enumerate(self.elevator_ids)}
+        rows = np.array([row_of[int(i)] for i in ids[mine]], np.intp)
+        self.restore_piece(rows, whole._arrays(mine))
 
     def layout(self, lanes: int) -> str:
         """Name of the snapshot layout, with that many lanes: one of another layout is not read."""

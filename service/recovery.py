@@ -21,8 +21,9 @@ from ingest.store.frames import stored_heads
 from ingest.store.recovery import StoredBatch
 from ingest.store.snapshots import Snapshot, Unreadable
 from service.clock import Clock
-from service.core import LaneCore, lanes_of
+from service.core import LaneCore
 from service.lane import Lane
+from service.relaning import lanes_before, take_over_state
 from telemetry.batch import FrameBatch
 
 log = structlog.get_logger()
@@ -47,6 +48,8 @@ class Recovery:
         self._alarms = alarms
         self._lanes = lanes
         self._clock = clock
+        self.lanes_before: int | None = None
+        """Set if the state came from another number of lanes: a snapshot must follow at once."""
 
     async def run(self, lane: Lane, runs: list[registry.ClockRun]) -> Recovered:
         """Restore ``lane``; the fleet has been loaded. Tries again without end."""
@@ -64,7 +67,8 @@ class Recovery:
         async for stored in recovery.batches_after(conn, lane.number, done.from_batch, self._lanes):
             self._repeat(lane, stored, done)
         await self._learn_heads(conn, core)
-        lane.last_batch = await batches.last_id(conn, lane.number)
+        # A lane that has lifts of others has no batch of that number itself.
+        lane.last_batch = max(done.from_batch, await batches.last_id(conn, lane.number))
         held = await self._alarms.held_elevator_ids(conn)
         lane.held = {i for i in held if i % self._lanes == lane.number}
         log.info("lane_recovered", lane=lane.number, lifts=core.n_lifts, from_batch=done.from_batch,
@@ -74,12 +78,11 @@ class Recovery:
 
     async def _start(self, conn: asyncpg.Connection, lane: Lane) -> int:
         """Load the snapshot if it can be used; return the batch after which to read."""
-        written_in = await snapshots.newest_layout(conn)
-        if written_in is not None and lanes_of(written_in) != self._lanes:
-            # Lifts and numbers of batches belong to lanes: what was stored then cannot be repeated.
-            log.warning("lanes_changed", lane=lane.number, before=lanes_of(written_in),
-                        means="windows under way start again")  # fmt: skip
-            return await batches.last_id(conn, lane.number)
+        before = await lanes_before(conn)
+        if before is not None and before != self._lanes:
+            log.info("lanes_changed", lane=lane.number, before=before, now=self._lanes)
+            self.lanes_before = before
+            return await take_over_state(conn, lane.core, lane.number, before, self._lanes)
         found = await snapshots.read(conn, lane.number, lane.core.layout(self._lanes))
         if isinstance(found, Snapshot):
             try:
@@ -87,7 +90,6 @@ class Recovery:
             except (LayoutMismatch, KeyError, ValueError) as error:
                 found = Unreadable(found.head.batch, f"does not fit: {error}")
                 lane.start_over(assemble.UNKNOWN_HEAD)
-                lane.take_in_new_lifts(assemble.UNKNOWN_HEAD)
             else:
                 return found.head.batch
         if isinstance(found, Unreadable):

@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from alerting.store import AlarmStore
 from alerting.store.alarms import StoreSettings
 from ingest.assemble import AssembleParams
-from ingest.assemble.params import NO_SEQ
 from ingest.fleet import Fleet
 from ingest.store import batches, registry
 from ingest.store.batches import BatchRow
@@ -21,6 +20,8 @@ from service.metrics import Metrics
 from service.readiness import Board
 from service.recovery import Recovery
 from service.registrar import load_fleet
+from service.relaning import forget_lanes
+from service.settings import SettingsError
 from service.snapshots import Snapshots, SnapshotTimes
 from service.writer import RetryTimes, Writer
 from telemetry.batch import FrameBatch
@@ -61,9 +62,9 @@ class World:
             await lane.writer.take_over()
         found = await self.lanes[0].writer.attempt(registry.load)
         load_fleet(self.fleet, found)
-        recovery = Recovery(self.fleet, self.alarms, len(self.lanes), self.clock)
+        self.recovery = Recovery(self.fleet, self.alarms, len(self.lanes), self.clock)
         for lane in self.lanes:
-            await recovery.run(lane, found.clock_runs)
+            await self.recovery.run(lane, found.clock_runs)
 
     async def stop(self) -> None:
         for lane in self.lanes:
@@ -102,44 +103,58 @@ async def registered(database_url: str) -> str:
     return database_url
 
 
-def stepped(world: World) -> set[int]:
-    """Return the lifts that have a head in the order stage."""
+def heads(world: World) -> dict[int, int]:
+    """Return the seq of each lift's head in the order stage."""
     return {
-        int(i)
+        int(i): int(seq)
         for lane in world.lanes
-        for i in lane.core.elevator_ids[lane.core.order.order.heads["seq"] != NO_SEQ]
+        for i, seq in zip(lane.core.elevator_ids, lane.core.order.order.heads["seq"], strict=True)
     }
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 3)])
-async def test_with_another_number_of_lanes_the_state_starts_empty_and_right(
-    registered, before, after
-):
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+async def test_the_state_moves_to_another_number_of_lanes(registered, before, after):
     clock = ManualClock()
     first = World(registered, before, clock)
     await first.start()
-    for lane in first.lanes:
-        mine = [int(i) for i in lane.core.elevator_ids]
-        await first.store(lane, mine, 1)
+    for seq in (1, 2):
+        for lane in first.lanes:
+            await first.store(lane, [int(i) for i in lane.core.elevator_ids], seq)
     await first.snapshots.write()
-    for lane in first.lanes:
-        await first.store(lane, [int(i) for i in lane.core.elevator_ids], 2)
-    assert stepped(first) == {1, 2, 3, 4, 5}
     await first.stop()
 
     second = World(registered, after, clock)
     await second.start()
-    assert stepped(second) == set()
-    assert second.lanes[0].last_batch == first.lanes[0].last_batch
-    for lane in second.lanes:
-        await second.store(lane, [int(i) for i in lane.core.elevator_ids], 1)
+    assert second.recovery.lanes_before == before
+    assert heads(second) == heads(first)
+    highest = max(lane.last_batch for lane in first.lanes)
+    assert {lane.last_batch for lane in second.lanes} == {highest}
     await second.snapshots.write()
+    await second.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, after, before))
+    for lane in second.lanes:
+        await second.store(lane, [int(i) for i in lane.core.elevator_ids], 3)
     await second.stop()
 
     third = World(registered, after, clock)
     await third.start()
-    assert stepped(third) == {1, 2, 3, 4, 5}
+    assert third.recovery.lanes_before is None
+    assert {lane.last_batch for lane in third.lanes} == {highest + 1}
     await third.stop()
+
+
+async def test_after_a_crash_another_number_of_lanes_is_refused_with_the_remedy(registered):
+    clock = ManualClock()
+    first = World(registered, 1, clock)
+    await first.start()
+    await first.store(first.lanes[0], [1, 2], 1)
+    await first.snapshots.write()
+    await first.store(first.lanes[0], [1, 2], 2)
+    await first.stop()
+
+    second = World(registered, 2, clock)
+    with pytest.raises(SettingsError, match="start once with HOISTWAY_INGEST_LANES=1, stop it"):
+        await second.start()
+    await second.stop()
 
 
 async def test_numbers_of_batches_go_on_after_days_of_silence(registered):
