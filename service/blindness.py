@@ -4,7 +4,8 @@ Small loops for ``service.app``; each ends by cancellation only.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -31,6 +32,11 @@ CAUSES: Final = {
 """Causes of not being ready that make the service blind."""
 
 
+ROLE_KNOWN_S: Final = 5.0
+"""At the start so long is waited for knowing whether another process is the writer [s]."""
+POLL_S: Final = 0.5
+
+
 class Blindness:
     """Reads from the board what dispatchers must be told about."""
 
@@ -38,9 +44,12 @@ class Blindness:
         self._board = board
 
     def causes(self) -> Mapping[BlindCause, int]:
-        """Return since when [µs] the service is blind, by cause; nothing while it stands by."""
+        """Return since when [µs] the service is blind, by cause; nothing while it stands by.
+
+        Who stops while it is blind stays so: "restored" would be a lie.
+        """
         standing = self._board.standing()
-        if any(s.cause in (Cause.STANDBY, Cause.STOPPING) for s in standing):
+        if any(s.cause is Cause.STANDBY for s in standing):
             return {}
         since: dict[BlindCause, int] = {}
         for s in standing:
@@ -50,12 +59,24 @@ class Blindness:
         return since
 
     async def announce(self, metrics: Metrics, announcer: Announcer) -> None:
-        """Run the announcer, unless and as long as another process is the writer."""
-        while Cause.STANDBY in self._board.causes():  # noqa: ASYNC110 - the board has no events
-            await asyncio.sleep(0.5)
+        """Run the announcer, but never while another process is the writer.
+
+        A standby's signs of life would hide that the writer hangs.
+        """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(announcer.run(), name="announcing")
             tasks.create_task(self._show(metrics, announcer), name="show-degraded")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROLE_KNOWN_S):
+                    await self._until(lambda causes: not causes & {Cause.STARTING, Cause.STANDBY})
+            while True:
+                await self._until(lambda causes: Cause.STANDBY not in causes)
+                running = tasks.create_task(announcer.run(), name="announcing")
+                await self._until(lambda causes: Cause.STANDBY in causes)
+                running.cancel()
+
+    async def _until(self, holds: Callable[[frozenset[Cause]], bool]) -> None:
+        while not holds(self._board.causes()):  # noqa: ASYNC110 - the board has no events
+            await asyncio.sleep(POLL_S)
 
     @staticmethod
     async def _show(metrics: Metrics, announcer: Announcer) -> None:
