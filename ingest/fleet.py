@@ -69,7 +69,6 @@ class Fleet:
         self._lanes, self._limits = lanes, limits
         self._listening_since_us = listening_since_us
         self._gateway_ids: dict[str, int] = {}
-        self._gateway_names: dict[int, str] = {}
         self._heard_us: dict[int, int] = {}
         self._slots: dict[str, int] = {}
         self._slot_of_id: dict[int, int] = {}
@@ -92,7 +91,6 @@ class Fleet:
         """Take in what the registry holds; known lifts are updated in place, rows never move."""
         for gateway_id, name in gateways:
             self._gateway_ids[name] = gateway_id
-            self._gateway_names[gateway_id] = name
         records = list(lifts)
         new = [r for r in records if r.elevator_id not in self._slot_of_id]
         for record in records:
@@ -210,10 +208,6 @@ class Fleet:
     def gateway_id(self, name: str) -> int:
         """Return the key of a gateway, -1 if it has none (yet)."""
         return self._gateway_ids.get(name, _UNBOUND)
-
-    def gateway_name(self, gateway_id: int) -> str | None:
-        """Return the name of a gateway."""
-        return self._gateway_names.get(gateway_id)
 
     def bound_gateway_id(self, elevator_id: int) -> int | None:
         """Return the gateway that speaks for a lift, ``None`` before its first frame."""

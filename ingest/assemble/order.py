@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ingest.assemble.arrival import processing_order, segment_ends, segment_starts
 from ingest.assemble.lag import LAG, LagPending, record_lags
-from ingest.assemble.params import NEVER, NO_SEQ, NO_TIME, AssembleParams
+from ingest.assemble.params import NO_SEQ, NO_TIME, AssembleParams
 from ingest.assemble.stream import Head, Item, Line, Oddity
 from telemetry.batch import FrameBatch
 
@@ -294,8 +294,3 @@ def adopt_order(state: OrderState, pending: OrderPending) -> None:
             state.oddities.pop(row, None)
     state.waiting, state.serials = pending.waiting, pending.serials
     state.next_serial = pending.next_serial
-
-
-def oldest_waiting_us(state: OrderState) -> int:
-    """Return the earliest arrival of a waiting frame; ``NEVER`` if none waits."""
-    return int(state.waiting["received_us"].min()) if len(state.waiting) else NEVER

@@ -60,20 +60,6 @@ def encode_frames(frames: FrameBatch, batch: int) -> tuple[list[str], list[bytes
     return names, [SIGNATURE, *_pieces(frames, batch, masks, told), TRAILER]
 
 
-def encode_keys(keys: dict[str, NDArray[Any]]) -> bytes:
-    """Return binary COPY data of bigint columns without NULLs, in the order of ``keys``."""
-    dtype = np.dtype(
-        [(_COUNT, ">i2")]
-        + [pair for name in keys for pair in ((_LENGTH + name, ">i4"), (name, ">i8"))]
-    )
-    rows = np.empty(len(next(iter(keys.values()))), dtype)
-    rows[_COUNT] = len(keys)
-    for name, values in keys.items():
-        rows[_LENGTH + name] = 8
-        rows[name] = values
-    return SIGNATURE + rows.tobytes() + TRAILER
-
-
 def decode_frames(data: bytes | bytearray) -> tuple[FrameBatch, NDArray[np.int64]]:
     """Return the frames and the batch of each, from COPY of ``select_list``; ``row`` is 0."""
     if not data.startswith(SIGNATURE[:11]) or not data.endswith(TRAILER):

@@ -4,7 +4,7 @@ A cursor is opaque to the caller (the last page's ``next``); a wrong one is a 42
 """
 
 from typing import Annotated
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -78,8 +78,3 @@ def alarm_cursor(text: str | None) -> tuple[int, UUID] | None:
     if not MIN_US <= key[0] <= MAX_US:
         raise Problem(Code.INVALID, "after is no cursor of this list")
     return key
-
-
-def path_of(code: str) -> str:
-    """Return the path of an elevator."""
-    return f"/v1/elevators/{quote(code, safe='')}"

@@ -41,7 +41,6 @@ class _Format:
         self.one = module.Decoder(FrameStruct).decode
         self.many = module.Decoder(list[FrameStruct]).decode
         self.envelope = module.Decoder(StrictEnvelope).decode
-        self.raw = module.Decoder(msgspec.Raw).decode
         self.lenient = lenient.Reader(module)
 
 
