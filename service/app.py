@@ -48,6 +48,7 @@ from service.readiness import Board, Cause
 from service.recovery import Recovery
 from service.registrar import Registrar, load_fleet
 from service.registry import Registry
+from service.registry_watch import watch_registry
 from service.relaning import forget_lanes
 from service.settings import Settings, narrow
 from service.snapshots import Snapshots, SnapshotTimes
@@ -172,6 +173,7 @@ class _Service:
                 return
             self.metrics.bind_source(source)
             watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
+            registering = tasks.create_task(self._watch_registry(pipeline), name="registry")
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
             self.board.clear(Cause.STARTING)
@@ -192,7 +194,7 @@ class _Service:
                     async with asyncio.timeout_at(end_s - GOODBYE_S):
                         await snapshots.write()
             dispatcher.stop()
-            for task in (watching, showing, announcing):
+            for task in (watching, registering, showing, announcing):
                 task.cancel()
             await end_by(dispatching, end_s - GOODBYE_S)
             await self._give_leases_back()
@@ -274,6 +276,15 @@ class _Service:
             old, new = recovery.lanes_before, len(self.lanes)
             await self.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, new, old))
         self.board.clear(Cause.RECOVERY)
+
+    async def _watch_registry(self, pipeline: Pipeline) -> None:
+        await watch_registry(
+            self.database_url,
+            self.connect_options,
+            pipeline.note_changed,
+            lambda: [i for lane in self.lanes for i in lane.core.elevator_ids.tolist()],
+            self.settings.ingest.retry_max_s,
+        )
 
     async def _watch_database(self, pool: asyncpg.Pool) -> None:
         interval_s = self.settings.http.probe_interval_s

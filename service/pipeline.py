@@ -20,7 +20,7 @@ from ingest.fleet import Fleet
 from ingest.source import FrameSource, Message
 from service.clock import Clock
 from service.http.parts import IntakePausedError, SubmitResult
-from service.intake import Intake, posted
+from service.intake import Intake, frames_at_least, posted
 from service.lane import Lane, LaneResult
 from service.metrics import Metrics, Queue
 from service.registrar import Registrar
@@ -32,6 +32,8 @@ WORKS_QUEUED: Final = 2
 """Works waiting for the lanes: one being decoded while one is committed is all that helps."""
 SUBMISSIONS_QUEUED: Final = 256
 """HTTP payloads waiting; above, the sender gets 503 with Retry-After."""
+SUBMITTED_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of HTTP payloads waiting; above, the same."""
 STALLED_US: Final = 10_000_000
 """An intake that took longer for one round did not hear the gateways meanwhile [µs]."""
 PAUSED_AFTER_US: Final = 2_000_000
@@ -63,6 +65,7 @@ class Pipeline:
         self._works: asyncio.Queue[Work | None] = asyncio.Queue(WORKS_QUEUED)
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
+        self._submitted_bytes = 0
         self._answers: set[asyncio.Future[SubmitResult]] = set()
         self._changed_lifts: set[int] = set()
         self._ticked_us = 0
@@ -113,16 +116,20 @@ class Pipeline:
         if any(s is not None and now_us - s > PAUSED_AFTER_US for s in since):
             raise IntakePausedError("the database cannot be written to")
         answer: asyncio.Future[SubmitResult] = asyncio.get_running_loop().create_future()
-        try:
-            self._submissions.put_nowait((posted(gateway, payload, now_us), answer))
-        except asyncio.QueueFull:
-            raise IntakePausedError("too many payloads are waiting") from None
+        if self._submissions.full() or self._submitted_bytes >= SUBMITTED_BYTES:
+            raise IntakePausedError("too many payloads are waiting")
+        self._submissions.put_nowait((posted(gateway, payload, now_us), answer))
+        self._submitted_bytes += len(payload)
         self._answers.add(answer)
         answer.add_done_callback(self._answers.discard)
         return await asyncio.shield(answer)
 
     async def reload(self, elevator_ids: Iterable[int]) -> None:
         """Read the registry again before the next work: a person changed these lifts."""
+        self.note_changed(elevator_ids)
+
+    def note_changed(self, elevator_ids: Iterable[int]) -> None:
+        """Note lifts that a person changed, here or at another process."""
         self._changed_lifts.update(elevator_ids)
 
     async def _take_messages(self) -> None:
@@ -140,8 +147,11 @@ class Pipeline:
     async def _take_submissions(self) -> None:
         while True:
             taken = [await self._submissions.get()]
-            while not self._submissions.empty():
+            weight = frames_at_least(taken[0][0])
+            while not self._submissions.empty() and weight < self._intake.max_frames:
                 taken.append(self._submissions.get_nowait())
+                weight += frames_at_least(taken[-1][0])
+            self._submitted_bytes -= sum(len(message.payload) for message, _ in taken)
             work = await self._intake.make_work(
                 [message for message, _ in taken],
                 0,  # says nothing about what the other source still holds

@@ -125,3 +125,6 @@ SELECT (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb') AS ve
 
 -- open_alarms_by_kind: how many alarms are not over, by kind
 SELECT kind, count(*) AS count FROM alarms WHERE ended_at IS NULL GROUP BY kind;
+
+-- registry_changed: tell the process that works which lift a person changed
+SELECT pg_notify('hoistway_registry', $1);

@@ -83,6 +83,7 @@ class Registry:
                 await conn.execute(
                     statements()["audit"], now, actor, "elevator_changed", code, json.dumps(data)
                 )
+                await conn.execute(statements()["registry_changed"], str(row["id"]))
             return row["id"]
 
     async def frames(
