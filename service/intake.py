@@ -63,6 +63,11 @@ class Intake:
         """How often time passes for quiet lifts [µs]."""
         return round(self._times.tick_s * 1e6)
 
+    @property
+    def max_frames(self) -> int:
+        """About how many frames one work holds at most."""
+        return self._times.max_frames
+
     async def next_work(self) -> Work:
         """Gather messages for one window, or nothing for one tick interval.
 
@@ -153,7 +158,12 @@ class Intake:
 
 def _weight(messages: Sequence[Message]) -> int:
     """Return about how many frames these messages hold, judged by their size."""
-    return sum(1 + len(message.payload) // FRAME_BYTES for message in messages)
+    return sum(map(likely_frames, messages))
+
+
+def likely_frames(message: Message) -> int:
+    """Return about how many frames a message holds, judged by its size."""
+    return 1 + len(message.payload) // FRAME_BYTES
 
 
 def posted(gateway: str, payload: bytes, received_us: int) -> Message:

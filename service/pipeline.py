@@ -20,7 +20,7 @@ from ingest.fleet import Fleet
 from ingest.source import FrameSource, Message
 from service.clock import Clock
 from service.http.parts import IntakePausedError, SubmitResult
-from service.intake import Intake, frames_at_least, posted
+from service.intake import Intake, likely_frames, posted
 from service.lane import Lane, LaneResult
 from service.metrics import Metrics, Queue
 from service.registrar import Registrar
@@ -147,10 +147,10 @@ class Pipeline:
     async def _take_submissions(self) -> None:
         while True:
             taken = [await self._submissions.get()]
-            weight = frames_at_least(taken[0][0])
+            weight = likely_frames(taken[0][0])
             while not self._submissions.empty() and weight < self._intake.max_frames:
                 taken.append(self._submissions.get_nowait())
-                weight += frames_at_least(taken[-1][0])
+                weight += likely_frames(taken[-1][0])
             self._submitted_bytes -= sum(len(message.payload) for message, _ in taken)
             work = await self._intake.make_work(
                 [message for message, _ in taken],

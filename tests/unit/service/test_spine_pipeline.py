@@ -15,7 +15,7 @@ from service.clock import ManualClock
 from service.http.parts import IntakePausedError
 from service.lane import LaneResult
 from service.metrics import Metrics
-from service.pipeline import STALLED_US, Pipeline
+from service.pipeline import STALLED_US, SUBMITTED_BYTES, Pipeline
 from service.work import Tally, Work
 
 
@@ -31,15 +31,18 @@ class Intake:
     """Works on demand; HTTP payloads hang in registration."""
 
     tick_us = 1_000_000
+    max_frames = 8_000
 
     def __init__(self) -> None:
         self.works: asyncio.Queue[Work] = asyncio.Queue()
         self.decoding = asyncio.Event()
+        self.posted_bytes = 0
 
     async def next_work(self) -> Work:
         return await self.works.get()
 
-    async def make_work(self, *_: Any, **__: Any) -> Work:
+    async def make_work(self, messages: list[Message], *_: Any, **__: Any) -> Work:
+        self.posted_bytes = sum(len(message.payload) for message in messages)
         self.decoding.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -119,3 +122,19 @@ async def test_gateways_that_were_not_heard_while_commits_failed_do_not_count_as
     assert world.fleet.listening_since == [world.clock.now_us()]
     world.pipeline.stop()
     await running
+
+
+async def test_posted_payloads_are_bounded_in_bytes_and_taken_in_bounded_works():
+    world = World()
+    running = asyncio.create_task(world.pipeline.run())
+    payload = bytes(1024 * 1024)
+    await turns()
+    sending = [asyncio.create_task(world.pipeline.submit("g", payload)) for _ in range(40)]
+    await turns()
+    refused = [task for task in sending if task.done()]
+    assert 40 * len(payload) - len(refused) * len(payload) <= SUBMITTED_BYTES + 4 * len(payload)
+    assert world.intake.posted_bytes <= 2 * 8_000 * 200
+    world.pipeline.stop()
+    await running
+    answers = await asyncio.gather(*sending, return_exceptions=True)
+    assert all(isinstance(answer, IntakePausedError) for answer in answers)
