@@ -1,4 +1,4 @@
-"""Dead letters as rows: what could not be decoded or stored, counted, listed, replayed.
+"""Dead letters as rows: what could not be decoded or stored, each kept once and counted.
 
 One row per distinct letter (``ingest.dead_letters`` says what one is): topic, SHA-256 of the
 payload, index in it, class, key and reason. The same again raises ``times``. Storing one must not
@@ -9,14 +9,12 @@ what an index holds and large payloads to their beginning.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 import asyncpg
 
 from ingest.dead_letters import DeadLetter
-from ingest.store.connect import MAX_TIME_US, execute, fetch, fetchrow, micros, moment
+from ingest.store.connect import execute, moment
 from ingest.store.sql import queries
 
 WHOLE_UP_TO_BYTES: Final = 1 << 20
@@ -37,37 +35,6 @@ DEEPEST: Final = 20
 """Nesting of ``detail`` beyond this is cut off."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptDeadLetter:
-    """A row of the table; ``raw`` is None in lists; ``kept`` bytes of ``size`` are there."""
-
-    id: int
-    cls: str
-    reason: str
-    topic: str
-    sha256: bytes
-    index: int
-    key: str
-    size: int
-    kept: int
-    detail: dict[str, Any]
-    received_us: int
-    last_us: int
-    times: int
-    replayed_us: int | None
-    raw: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which dead letters to list; ``before`` = (last_us, id) of the last one seen."""
-
-    reason: str | None = None
-    cls: str | None = None
-    replayed: bool = True
-    before: tuple[int, int] = (MAX_TIME_US, 2**63 - 1)
-
-
 async def write(conn: asyncpg.Connection, letters: Sequence[DeadLetter]) -> None:
     """Keep dead letters in the caller's transaction; known ones only count."""
     if not letters:
@@ -79,38 +46,6 @@ async def write(conn: asyncpg.Connection, letters: Sequence[DeadLetter]) -> None
     rows = [merged[key] for key in sorted(merged)]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await execute(conn, "write dead letters", queries()["write_dead_letters"], *columns)
-
-
-async def listed(
-    conn: asyncpg.Connection, chosen: Filter = Filter(), limit: int = 100
-) -> list[KeptDeadLetter]:
-    """Return dead letters without their bytes, the last repeated first."""
-    last_us, last_id = chosen.before
-    rows = await fetch(
-        conn,
-        "list dead letters",
-        queries()["list_dead_letters"],
-        *(moment(last_us), last_id, chosen.reason, chosen.cls, chosen.replayed, limit),
-    )
-    return [_kept(row) for row in rows]
-
-
-async def show(conn: asyncpg.Connection, letter_id: int) -> KeptDeadLetter | None:
-    """Return one dead letter with its bytes."""
-    row = await fetchrow(conn, "show dead letter", queries()["show_dead_letter"], letter_id)
-    return None if row is None else _kept(row)
-
-
-async def mark_replayed(conn: asyncpg.Connection, ids: Sequence[int], now_us: int) -> int:
-    """Note that these were sent again; return how many there are."""
-    query = queries()["mark_replayed"]
-    return await execute(conn, "mark dead letters", query, list(ids), moment(now_us))
-
-
-async def counts(conn: asyncpg.Connection) -> list[tuple[str, str, int, int]]:
-    """Return (class, reason, distinct letters, times) for each class and reason."""
-    rows = await fetch(conn, "count dead letters", queries()["count_dead_letters"])
-    return [tuple(row) for row in rows]
 
 
 def clean(text: str, limit_bytes: int) -> str:
@@ -164,16 +99,3 @@ def _merge(merged: dict[tuple[Any, ...], list[Any]], letter: DeadLetter) -> None
         json.dumps(json_safe(letter.detail)),
         *(received, received, 1),
     ]
-
-
-def _kept(row: Any) -> KeptDeadLetter:
-    values = dict(row)
-    replayed: datetime | None = values.pop("replayed_at")
-    return KeptDeadLetter(
-        cls=values.pop("class"),
-        detail=json.loads(values.pop("detail")),
-        received_us=micros(values.pop("received_at")),
-        last_us=micros(values.pop("last_at")),
-        replayed_us=None if replayed is None else micros(replayed),
-        **values,
-    )

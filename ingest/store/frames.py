@@ -137,13 +137,6 @@ async def read_batches(
     )
 
 
-async def read_range(
-    conn: asyncpg.Connection, elevator_id: int, from_us: int, to_us: int, limit: int
-) -> StoredFrames:
-    """Return frames of one lift with ``from_us <= time < to_us`` in order of time, then seq."""
-    return await _copy_out(conn, "read_range", elevator_id, moment(from_us), moment(to_us), limit)
-
-
 async def stored_heads(conn: asyncpg.Connection, elevator_ids: Sequence[int]) -> dict[int, int]:
     """Return the newest stored event time [µs] of each of these lifts that has a frame."""
     rows = await fetch(conn, "read heads", queries()["stored_heads"], list(elevator_ids))

@@ -20,13 +20,6 @@ WHERE f.batch >= $1 AND f.batch <= $2 AND f.time >= $3 AND f.time <= $4
   AND f.elevator_id % $5 = $6
 ORDER BY f.batch, f.elevator_id, f.received_at, f.time, f.seq
 
--- read_range: frames of one lift, from $2 inclusive to $3 exclusive, at most $4
-SELECT {columns}
-FROM frames f
-WHERE f.elevator_id = $1 AND f.time >= $2 AND f.time < $3
-ORDER BY f.time, f.seq
-LIMIT $4
-
 -- stored_heads: the newest stored event time of each lift that has one
 SELECT e.id, h.time
 FROM unnest($1::bigint[]) AS e (id)
@@ -73,12 +66,6 @@ SELECT batch, n, elevator_id, time, onset, kind, kind_now, change, reason, confi
        rule, version, evidence, thresholds
 FROM transitions WHERE lane = $1 AND batch >= $2 AND batch <= $3 ORDER BY batch, n
 
--- transitions_of: newest transitions of one lift, from $2 inclusive to $3 exclusive, at most $4
-SELECT batch, n, elevator_id, time, onset, kind, kind_now, change, reason, confidence,
-       rule, version, evidence, thresholds
-FROM transitions WHERE elevator_id = $1 AND time >= $2 AND time < $3
-ORDER BY time DESC, batch DESC, n DESC LIMIT $4
-
 -- write_dead_letters: keep what could not be used; a repetition only counts
 INSERT INTO dead_letters (class, reason, topic, sha256, index, key, size, raw, detail,
                           received_at, last_at, times)
@@ -88,27 +75,6 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::int[],
 ON CONFLICT (topic, sha256, index, class, key, reason) DO UPDATE
 SET times = dead_letters.times + excluded.times,
     last_at = greatest(dead_letters.last_at, excluded.last_at)
-
--- list_dead_letters: newest first, from before (last_at $1, id $2), optionally one reason, class
-SELECT id, class, reason, topic, sha256, index, key, size, length(raw) AS kept, detail,
-       received_at, last_at, times, replayed_at
-FROM dead_letters
-WHERE (last_at, id) < ($1, $2)
-  AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR class = $4)
-  AND ($5 OR replayed_at IS NULL)
-ORDER BY last_at DESC, id DESC LIMIT $6
-
--- show_dead_letter: one with its raw bytes
-SELECT id, class, reason, topic, sha256, index, key, size, length(raw) AS kept, detail,
-       received_at, last_at, times, replayed_at, raw
-FROM dead_letters WHERE id = $1
-
--- mark_replayed: the dead letters were sent again
-UPDATE dead_letters SET replayed_at = $2 WHERE id = ANY ($1::bigint[])
-
--- count_dead_letters: how many distinct ones and how often, by class and reason
-SELECT class, reason, count(*) AS distinct_letters, sum(times)::bigint AS times
-FROM dead_letters GROUP BY class, reason ORDER BY class, reason
 
 -- load_gateways: all gateways
 SELECT id, name, status, status_at, first_seen FROM gateways ORDER BY id
@@ -150,9 +116,6 @@ FROM elevators WHERE code = ANY ($1::text[])
 UPDATE elevators e SET gateway_id = b.gateway_id
 FROM unnest($1::bigint[], $2::int[]) AS b (elevator_id, gateway_id)
 WHERE e.id = b.elevator_id AND NOT e.gateway_registered
-
--- bind_by_person: bind a lift to a gateway for good
-UPDATE elevators SET gateway_id = $2, gateway_registered = true WHERE id = $1
 
 -- set_gateway_status: what the gateway or its last will said last
 UPDATE gateways SET status = $2, status_at = $3

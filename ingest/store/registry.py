@@ -146,12 +146,6 @@ async def bind_by_first_use(conn: asyncpg.Connection, bindings: Mapping[int, int
     await execute(conn, "bind lifts", queries()["bind_by_first_use"], ids, gateways)
 
 
-async def bind_by_person(conn: asyncpg.Connection, elevator_id: int, gateway_id: int) -> bool:
-    """Bind a lift to a gateway for good; False if there is no such lift."""
-    query = queries()["bind_by_person"]
-    return await execute(conn, "bind lift", query, elevator_id, gateway_id) == 1
-
-
 async def set_gateway_status(conn: asyncpg.Connection, name: str, status: str, at_us: int) -> bool:
     """Note a gateway's status; False if it is unknown or said something newer already."""
     query = queries()["set_gateway_status"]

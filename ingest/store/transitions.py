@@ -39,16 +39,6 @@ async def of_batches(
     return found
 
 
-async def of_elevator(
-    conn: asyncpg.Connection, elevator_id: int, from_us: int, to_us: int, limit: int
-) -> list[Transition]:
-    """Return transitions of one lift, ``from_us <= time < to_us``, newest first."""
-    query = queries()["transitions_of"]
-    span = moment(from_us), moment(to_us)
-    rows = await fetch(conn, "read transitions", query, elevator_id, *span, limit)
-    return [_transition(row) for row in rows]
-
-
 def _values(t: Transition) -> tuple[Any, ...]:
     return (
         *(t.elevator_id, moment(t.t_us), moment(t.onset_us)),

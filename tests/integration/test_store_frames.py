@@ -169,21 +169,6 @@ async def test_batches_are_read_in_the_order_in_which_they_were_handled(
     assert len(odd.frames) + len(even.frames) == 240
 
 
-async def test_a_range_of_one_lift_is_half_open_ordered_and_limited(
-    conn: asyncpg.Connection,
-) -> None:
-    n = 30
-    batch = FrameBatch.make(
-        n, elevator_id=np.arange(n) % 2 + 1, time_us=START_US + np.arange(n), seq=np.arange(n)
-    )
-    async with connect.transaction(conn):
-        await frames.write(conn, batch.take(np.random.default_rng(1).permutation(n)), 1)
-    got = await frames.read_range(conn, 1, START_US + 2, START_US + 20, 5)
-    assert (got.frames["time_us"] - START_US).tolist() == [2, 4, 6, 8, 10]
-    got = await frames.read_range(conn, 2, START_US + 1, START_US + 5, 100)
-    assert (got.frames["time_us"] - START_US).tolist() == [1, 3]
-
-
 async def test_heads_are_the_newest_stored_times(conn: asyncpg.Connection) -> None:
     batch = random_frames(5, 200, days=40)
     async with connect.transaction(conn):
