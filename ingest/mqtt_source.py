@@ -120,6 +120,8 @@ class MqttSource:
             and silent_s > self._settings.unresponsive_s
             and not connection.has_data()
         )
+        if unresponsive:  # what the broker still holds is as unknown as after a lost connection
+            self._settled_from_s = self._loop.time()
         return SourceState(
             connected=connection is not None,
             since_us=self._since_us,

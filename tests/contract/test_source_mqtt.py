@@ -206,6 +206,20 @@ async def test_hanging_broker_shows_at_once_and_is_given_up_later(rig: MqttRig) 
         assert payloads(await read_count(source, 1)) == [b"after"]
 
 
+async def test_hanging_broker_leaves_nobody_caught_up(rig: MqttRig) -> None:
+    settings = replace(rig.settings, unresponsive_s=1.0)
+    async with MqttSource(settings, CLOCK) as source:
+        await until(lambda: source.state.caught_up)
+        rig.proxy.stall()
+        await until(lambda: source.state.unresponsive)
+        assert not source.state.caught_up
+        rig.proxy.flow()
+        await until(lambda: not source.state.unresponsive)
+        assert not source.state.caught_up  # what it held back may still be on its way
+        await until(lambda: source.state.caught_up)
+        assert source.counters.losses == 0
+
+
 async def test_backlog_larger_than_the_buffer_comes_whole_and_in_order(rig: MqttRig) -> None:
     async with rig.source():
         pass
