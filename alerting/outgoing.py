@@ -4,7 +4,7 @@ The dispatcher is their consumer; ``store.Outbox``, ``store.AlarmStore`` and ``c
 satisfy the protocols structurally, and so do the fakes of the tests.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -92,10 +92,6 @@ class OutboxPort(Protocol):
         self, endpoint: str, limit: int, now_us: int, lease_us: int
     ) -> Sequence[Delivery]:
         """Claim due deliveries."""
-        ...
-
-    async def return_claims(self, deliveries: Iterable[Delivery]) -> None:
-        """Give back what will not be sent."""
         ...
 
     async def mark(self, attempted: Sequence[Attempted]) -> Sequence[Attempted]:

@@ -2,7 +2,7 @@
 
 from alerting.errors import AlarmNotFoundError, AlreadyEndedError, StoreUnavailableError
 from alerting.outgoing import Attempted, Delivery
-from alerting.store.alarms import AlarmStore, StoreSettings, Verdict, open_pool
+from alerting.store.alarms import AlarmStore, StoreSettings, Verdict
 from alerting.store.outbox import CHANNEL, Outbox
 
 __all__ = [
@@ -16,5 +16,4 @@ __all__ = [
     "StoreSettings",
     "StoreUnavailableError",
     "Verdict",
-    "open_pool",
 ]

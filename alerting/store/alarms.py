@@ -36,12 +36,11 @@ from alerting.store.rows import (
     loads,
     message_rows,
     micros,
-    moment,
     queries,
     rfc3339,
     row_of,
 )
-from alerting.store.session import STATEMENT_S, connection, transaction
+from alerting.store.session import STATEMENT_S, transaction
 from telemetry.findings import Change
 from telemetry.transitions import Transition
 
@@ -70,13 +69,6 @@ class Verdict:
 
     document: Mapping[str, Any]
     changed: bool
-
-
-async def open_pool(database_url: str, size: int = 6) -> asyncpg.Pool:
-    """Open connections for the API and the dispatcher; a hanging database gives an error."""
-    return await asyncpg.create_pool(
-        database_url, min_size=1, max_size=size, command_timeout=STATEMENT_S, timeout=STATEMENT_S
-    )
 
 
 class AlarmStore:
@@ -239,24 +231,6 @@ class AlarmStore:
             return decisions.cancel(a, _name(by), source, now_us, _note(note))
 
         return await self._act(alarm, act, already=lambda a: a.state is AlarmState.CANCELLED)
-
-    async def list_alarms(
-        self,
-        *,
-        open_only: bool = False,
-        include_past: bool = False,
-        elevator: str | None = None,
-        before_us: int | None = None,
-        limit: int = 100,
-    ) -> list[dict[str, Any]]:
-        """Return alarm documents, newest onset first."""
-        before = None if before_us is None else moment(before_us)
-        async with connection(self._required_pool()) as conn:
-            rows = await conn.fetch(
-                queries()["list_alarms"], open_only, include_past, elevator, before, limit,
-                timeout=STATEMENT_S,
-            )  # fmt: skip
-        return [self._document(r) for r in rows]
 
     async def get(self, alarm: UUID) -> dict[str, Any]:
         """Return an alarm document with its ``timeline`` and ``deliveries``."""

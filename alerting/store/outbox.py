@@ -67,13 +67,6 @@ class Outbox:
         rows.sort(key=lambda r: (r["priority"], r["next_attempt_at"], r["sequence"]))
         return [_delivery(r) for r in rows]
 
-    async def return_claims(self, deliveries: Iterable[Delivery]) -> None:
-        """Give back what was claimed and will not be sent by this process."""
-        rows = [{"message_id": d.message_id, "endpoint": d.endpoint} for d in deliveries]
-        if rows:
-            async with connection(self._pool) as conn:
-                await conn.execute(queries()["return_claims"], as_json(rows), timeout=STATEMENT_S)
-
     async def mark(self, attempted: Sequence[Attempted]) -> list[Attempted]:
         """Record attempts and what follows; return those whose alarm was in use just now."""
         sql = queries()

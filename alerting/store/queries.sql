@@ -85,15 +85,6 @@ where e.ord = 1 or m.to_all
 -- name: notify: wake the dispatcher when this transaction commits
 select pg_notify('hoistway_deliveries', '');
 
--- name: list_alarms: newest onset first
-select a.*, e.code, e.sticker, e.building, e.address, e.confirmed
-from alarms a join elevators e on e.id = a.elevator_id
-where (not $1::boolean or a.ended_at is null)
-    and ($2::boolean or not a.past)
-    and ($3::text is null or e.code = $3)
-    and ($4::timestamptz is null or a.onset < $4)
-order by a.onset desc, a.id limit $5;
-
 -- name: get_alarm: one alarm with its lift
 select a.*, e.code, e.sticker, e.building, e.address, e.confirmed
 from alarms a join elevators e on e.id = a.elevator_id
@@ -126,11 +117,6 @@ returning d.message_id, d.endpoint, d.alarm_id, d.sequence, d.type, d.body::text
 
 -- name: release_claims: what a sender that is gone had claimed is due again
 update deliveries set claimed_until = null where state = 'pending' and claimed_until is not null;
-
--- name: return_claims: claimed, but not sent before the stop
-update deliveries d set claimed_until = null, attempts = d.attempts - 1
-from json_to_recordset($1::text::json) as r(message_id uuid, endpoint text)
-where d.message_id = r.message_id and d.endpoint = r.endpoint and d.state = 'pending';
 
 -- name: record_attempts: every attempt, once
 insert into delivery_attempts (message_id, endpoint, n, started_at, duration_ms, status, error)

@@ -5,7 +5,7 @@ and endpoint. What both must do alike is in tests/contract/test_outbox_contract.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid5
 
@@ -95,9 +95,6 @@ class MemoryOutbox:
         )
         free = row.claimed_until_us <= now_us
         return row.state == "pending" and row.due_us <= now_us and free and not earlier
-
-    async def return_claims(self, deliveries: Iterable[Delivery]) -> None:
-        self._check()
 
     async def mark(self, attempted: Sequence[Attempted]) -> Sequence[Attempted]:
         self._check()

@@ -14,7 +14,7 @@ from alerting.dispatcher import Dispatcher, DispatchSettings
 from alerting.history import Context
 from alerting.retry import RetryParams
 from alerting.signature import Signer
-from alerting.store import AlarmStore, Outbox, StoreSettings, open_pool
+from alerting.store import AlarmStore, Outbox, StoreSettings
 from service.clock import SystemClock
 from service.desk import Desk, DeskSettings
 from telemetry.transitions import Transition
@@ -64,7 +64,9 @@ class Rig:
 @asynccontextmanager
 async def opened(database_url: str, *endpoints: str, **settings: Any) -> AsyncIterator[Rig]:
     """Open the store on a fresh database with two lifts in it."""
-    pool = await open_pool(database_url)
+    pool = await asyncpg.create_pool(
+        database_url, min_size=1, max_size=6, command_timeout=10.0, timeout=10.0
+    )
     try:
         for lift in LIFTS.values():
             await pool.execute(
