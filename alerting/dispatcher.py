@@ -1,6 +1,6 @@
 """Sends what the outbox holds until it is taken, and runs the timers of alarms.
 
-One lane per endpoint claims due deliveries (at most 32 in flight, 5 s each), one task marks what
+One outlet per endpoint claims due deliveries (at most 32 in flight, 5 s each), one task marks what
 came of them, one runs escalation and failover, one listens for NOTIFY; all of them poll as well,
 so a lost notification costs half a second and no alarm. What follows an attempt is decided in
 ``retry``, what an escalation does in ``decisions``, order and leases are kept by the outbox.
@@ -24,7 +24,6 @@ import structlog
 from alerting import retry
 from alerting.alarm import Source
 from alerting.errors import StoreUnavailableError
-from alerting.lane import Lane, Pause, wait
 from alerting.outgoing import (
     AcceptPort,
     Attempted,
@@ -35,6 +34,7 @@ from alerting.outgoing import (
     Reply,
     label,
 )
+from alerting.outlet import Outlet, Pause, wait
 from alerting.retry import AttemptResult, RetryParams, Step
 from alerting.signature import Signer
 
@@ -93,7 +93,7 @@ class Dispatcher:
         self._signer = signer
         self._clock = clock
         self._settings = settings
-        self._lanes = [Lane(e) for e in dict.fromkeys(settings.endpoints)]
+        self._outlets = [Outlet(e) for e in dict.fromkeys(settings.endpoints)]
         self._stopping = asyncio.Event()
         self._results: list[Attempted] = []
         self._to_mark = asyncio.Event()
@@ -105,7 +105,7 @@ class Dispatcher:
     @property
     def in_flight(self) -> dict[str, int]:
         """Attempts under way, by endpoint, for a gauge."""
-        return {label(lane.endpoint): len(lane.tasks) for lane in self._lanes}
+        return {label(outlet.endpoint): len(outlet.tasks) for outlet in self._outlets}
 
     def stop(self) -> None:
         """Claim nothing more; ``run`` returns when what is under way is settled."""
@@ -126,52 +126,52 @@ class Dispatcher:
             group.create_task(self._listen())
             group.create_task(self._run_timers())
             group.create_task(self._mark_results())
-            for lane in self._lanes:
-                group.create_task(self._send(lane, group))
+            for outlet in self._outlets:
+                group.create_task(self._send(outlet, group))
 
     async def _drain(self) -> int:
         """Let attempts and marks finish; return how many stay unmarked (they come again)."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_s):
-                for lane in self._lanes:
-                    while lane.tasks:
-                        await asyncio.wait(lane.tasks)
+                for outlet in self._outlets:
+                    while outlet.tasks:
+                        await asyncio.wait(outlet.tasks)
                 if self._results:
                     await self._all_marked.wait()
         return len(self._unsettled)
 
-    async def _send(self, lane: Lane, group: asyncio.TaskGroup) -> None:
+    async def _send(self, outlet: Outlet, group: asyncio.TaskGroup) -> None:
         """Keep one endpoint's slots busy with what is due."""
         limit = self._settings.in_flight
         while not self._stopping.is_set():
-            lane.wake.clear()
-            await lane.paced(limit)
+            outlet.wake.clear()
+            await outlet.paced(limit)
             # Unmarked results count too, so that a database outage bounds them.
-            room = min(limit - len(lane.tasks), 4 * limit - len(self._results))
-            claimed = await self._claim(lane, room) if room > 0 else []
+            room = min(limit - len(outlet.tasks), 4 * limit - len(self._results))
+            claimed = await self._claim(outlet, room) if room > 0 else []
             for delivery in claimed:
                 self._unsettled.add(delivery.key)
-                task = group.create_task(self._attempt(lane, delivery))
-                lane.tasks.add(task)
-                task.add_done_callback(lambda t: self._finished(lane, t))
+                task = group.create_task(self._attempt(outlet, delivery))
+                outlet.tasks.add(task)
+                task.add_done_callback(lambda t: self._finished(outlet, t))
             if room <= 0 or len(claimed) < room:
-                wait_s = lane.wait_s(self._clock.now_us(), self._settings.poll_s)
-                await wait(lane.wake, wait_s)
+                wait_s = outlet.wait_s(self._clock.now_us(), self._settings.poll_s)
+                await wait(outlet.wake, wait_s)
 
-    def _finished(self, lane: Lane, task: asyncio.Task[None]) -> None:
-        lane.tasks.discard(task)
-        lane.wake.set()
+    def _finished(self, outlet: Outlet, task: asyncio.Task[None]) -> None:
+        outlet.tasks.discard(task)
+        outlet.wake.set()
 
-    async def _claim(self, lane: Lane, room: int) -> list[Delivery]:
+    async def _claim(self, outlet: Outlet, room: int) -> list[Delivery]:
         now_us = self._clock.now_us()
         claimed = await self._once(
-            f"claim {label(lane.endpoint)}",
-            lambda: self._outbox.claim(lane.endpoint, room, now_us, self._settings.lease_us),
+            f"claim {label(outlet.endpoint)}",
+            lambda: self._outbox.claim(outlet.endpoint, room, now_us, self._settings.lease_us),
         )
         # A lease can run out while its result waits to be marked: that one is not sent again.
         return [d for d in claimed or () if d.key not in self._unsettled]
 
-    async def _attempt(self, lane: Lane, delivery: Delivery) -> None:
+    async def _attempt(self, outlet: Outlet, delivery: Delivery) -> None:
         """Make one attempt and leave its result to be marked."""
         started_us = self._clock.now_us()
         headers = {
@@ -192,7 +192,7 @@ class Dispatcher:
             str(delivery.message_id),
             self._settings.retry,
         )
-        lane.note(result)
+        outlet.note(result)
         self.counts.attempts[result] += 1
         self.counts.steps[decision.step] += 1
         self._note(delivery, result, decision.step, reply)
@@ -264,15 +264,15 @@ class Dispatcher:
     def _settle(self, batch: Sequence[Attempted], busy: Sequence[Attempted]) -> None:
         again = {a.delivery.key for a in busy}
         self._results = [*busy, *self._results[len(batch) :]]
-        lanes = {lane.endpoint: lane for lane in self._lanes}
+        outlets = {outlet.endpoint: outlet for outlet in self._outlets}
         for attempted in batch:
             key = attempted.delivery.key
             if key not in again:
                 self._unsettled.discard(key)
-                lane = lanes[attempted.delivery.endpoint]
+                outlet = outlets[attempted.delivery.endpoint]
                 if attempted.next_us is not None:
-                    lane.expect(attempted.next_us)
-                lane.wake.set()
+                    outlet.expect(attempted.next_us)
+                outlet.wake.set()
 
     async def _accept(self, batch: Sequence[Attempted]) -> None:
         """Enter what replies said about who took the case."""
@@ -315,8 +315,8 @@ class Dispatcher:
         self._wake_all()
 
     def _wake_all(self) -> None:
-        for lane in self._lanes:
-            lane.wake.set()
+        for outlet in self._outlets:
+            outlet.wake.set()
 
     async def _once(self, what: str, call: Callable[[], Awaitable[T]]) -> T | None:
         """Do it, or note that the database is gone and leave it to the next round."""

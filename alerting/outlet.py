@@ -1,4 +1,4 @@
-"""What one dispatch endpoint has under way, and how fast it may be asked.
+"""An outlet: what one dispatch endpoint has under way, and how fast it may be asked.
 
 Bookkeeping for ``dispatcher``; decides only the pace of an endpoint that takes nothing. Times of
 the loop are seconds, times of day µs since epoch.
@@ -11,7 +11,7 @@ from contextlib import suppress
 from alerting.retry import AttemptResult
 
 
-class Lane:
+class Outlet:
     """What one endpoint has under way."""
 
     def __init__(self, endpoint: str) -> None:
