@@ -37,8 +37,8 @@ app = typer.Typer(
 )
 app.add_typer(keys.app, name="keys")
 app.add_typer(dead_letters.app, name="dead-letters")
-app.command("desk")(desk.desk)
-app.command("doctor")(doctor.doctor)
+app.command("desk", short_help="A dispatch endpoint on this terminal, for trying out.")(desk.desk)
+app.command("doctor", short_help="What is wrong, and what to do about it.")(doctor.doctor)
 
 
 def main() -> NoReturn:
@@ -87,7 +87,8 @@ def common(
         Path | None, typer.Option(help="Settings file (TOML); same as HOISTWAY_CONFIG.")
     ] = None,
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Read what is common to all commands."""
@@ -96,7 +97,7 @@ def common(
         os.environ["HOISTWAY_CONFIG"] = str(config)  # for this process and those it starts
 
 
-@app.command()
+@app.command(short_help="Run the service.")
 def serve() -> None:
     """Run the service: take frames, find faults, dispatch alarms, answer the API."""
     import asyncio
@@ -136,7 +137,7 @@ def _check_port(host: str, port: int) -> None:
         ) from error
 
 
-@app.command()
+@app.command(short_help="Create the schema, or bring it to this version.")
 def migrate() -> None:
     """Create the schema in the database, or bring it to this version."""
     from migrations.run import upgrade
@@ -154,7 +155,11 @@ def migrate() -> None:
         typer.echo(f"{shown(settings.database)}: {before} -> {migrated.after}")
 
 
-@app.command(context_settings=PASS_ON, add_help_option=False)
+@app.command(
+    context_settings=PASS_ON,
+    add_help_option=False,
+    short_help="Everything on real parts, from a lift to the desk.",
+)
 def demo(context: typer.Context) -> None:
     """Show everything on real parts: fleet, broker, database, alarms, desk. --help for options."""
     from service import demo as command

@@ -299,12 +299,12 @@ class Desk:
     async def _act(self, alarm_id: str, act: str, *, quiet_5xx: bool = False) -> bool:
         """Call the API; True if it answered for good, also if it refused."""
         if self._session is None:
-            self.acts_failed.append(f"{act}: no API address is set (--api-url, --api-key)")
+            self.acts_failed.append(f"{act}: no API address is set (HOISTWAY_API_URL)")
             return True
         url = f"{str(self.settings.api_url).rstrip('/')}/v1/alarms/{alarm_id}/{act}"
         try:
             async with self._session.post(url, json={"note": self._who()}) as response:
-                text = (await response.text())[:300]
+                text = _told(await response.text())
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             status, text = 503, str(error)
@@ -327,6 +327,14 @@ def _is_about(message: Received, kind: str, alarm_id: str | None) -> bool:
 
 def _is_2xx(status: int | None) -> bool:
     return status is not None and 200 <= status < 300
+
+
+def _told(answer: str) -> str:
+    """Return what the API says about a refusal."""
+    try:
+        return str(json.loads(answer)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return answer[:300]
 
 
 def _event_of(body: bytes) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 def list_letters(
     reason: Annotated[str | None, typer.Option(help="Only of this reason.")] = None,
     topic: Annotated[str | None, typer.Option(help="Only from this topic.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most to list.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first."""
@@ -69,7 +69,10 @@ def replay(
     url: Annotated[str | None, typer.Option(help="Service; default HOISTWAY_API_URL.")] = None,
     key: Annotated[str | None, typer.Option(help="Admin key; default HOISTWAY_API_KEY.")] = None,
 ) -> None:
-    """Submit a dead letter again, as the gateway that sent it, to the running service."""
+    """Submit a dead letter again to the running service.
+
+    It goes in as the gateway that sent it; exit code 1 if it is rejected again.
+    """
     from service.commands.failures import CommandError
     from service.settings import load
 

@@ -6,6 +6,9 @@ from typing import Annotated, Final
 import typer
 
 WORDS: Final = "ok, an HTTP status, hang, slow:<seconds>, redirect or cut"
+KEY_NEEDED: Final = (
+    "give --key or HOISTWAY_API_KEY; make one with `hoistway keys create --role dispatcher`"
+)
 BEHAVIOUR: Final = re.compile(r"ok|[2-5]\d\d|hang|slow:\d+(\.\d+)?|redirect|cut")
 
 
@@ -17,7 +20,8 @@ def desk(
         str | None, typer.Option(help="Take every case under this name; default: by key press.")
     ] = None,
     accept_after: Annotated[
-        float | None, typer.Option(min=0, help="... so many seconds later, through the API.")
+        float | None,
+        typer.Option(min=0, help="... so many seconds later, through the API; needs --key."),
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="Key of role dispatcher; default HOISTWAY_API_KEY.")
@@ -26,7 +30,12 @@ def desk(
         float | None, typer.Option("--for", min=0, help="End after so many seconds.")
     ] = None,
 ) -> None:
-    """Receive, verify, show and accept alarms; signing secrets are HOISTWAY_DISPATCH_SECRET."""
+    """Receive, verify, show and accept alarms; signing secrets are HOISTWAY_DISPATCH_SECRET.
+
+    Its address, http://HOST:PORT/alarms, belongs into the service's HOISTWAY_DISPATCH_URLS. Keys
+    on a terminal: a accept the oldest open case, r release, f false alarm (these need --key);
+    o answer well, 5 answer 500, h hang, s answer slowly, q quit.
+    """
     import asyncio
 
     from service.commands.failures import SETTINGS, UNAVAILABLE, CommandError
@@ -40,6 +49,10 @@ def desk(
     if BEHAVIOUR.fullmatch(behaviour) is None:
         raise CommandError(f"--behaviour must be {WORDS}, not {behaviour!r}", SETTINGS)
     api_key = key or (settings.api.key.get_secret_value() if settings.api.key else None)
+    if accept_after is not None and accept_as is None:
+        raise CommandError("--accept-after needs --accept-as: the name to accept under", SETTINGS)
+    if accept_after is not None and api_key is None:
+        raise CommandError(f"--accept-after accepts through the API: {KEY_NEEDED}", SETTINGS)
     made = DeskSettings(
         secrets=settings.dispatch.secrets(),
         host=host,

@@ -15,15 +15,24 @@ app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
 @app.command()
 def create(
     role: Annotated[Role, typer.Option(help="What the key may do.")],
-    name: Annotated[str, typer.Option(help="Who acts; for role gateway, the gateway's name.")] = "",
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Who acts; default: the role. Role gateway needs it: the gateway's name."
+        ),
+    ] = "",
 ) -> None:
     """Make a key and print it, once: only its digest is kept."""
     import asyncio
 
     from service import keys
     from service.clock import SystemClock
+    from service.commands.failures import SETTINGS, CommandError
     from service.database import visit
     from service.settings import load
+
+    if role is Role.GATEWAY and not name:
+        raise CommandError("--name is needed for role gateway: it is the gateway's name", SETTINGS)
 
     async def made() -> keys.NewKey:
         key = keys.make(name or role.value, role)
@@ -65,7 +74,10 @@ def list_keys(
 
 @app.command()
 def revoke(name: Annotated[str, typer.Argument(help="Name of the key.")]) -> None:
-    """Revoke a key; the service forgets it within seconds (HOISTWAY_HTTP_KEY_CACHE_S)."""
+    """Revoke a key.
+
+    The service forgets it within seconds (HOISTWAY_HTTP_KEY_CACHE_S).
+    """
     import asyncio
 
     from service import keys

@@ -125,7 +125,16 @@ async def test_it_accepts_by_api_after_a_delay_with_its_key_until_the_api_answer
 async def test_an_act_without_an_api_says_what_to_set() -> None:
     async with Desk(DeskSettings(secrets=(SECRET,))) as desk:
         await desk.accept("a")
-        assert "--api-url" in desk.acts_failed[0]
+        assert "HOISTWAY_API_URL" in desk.acts_failed[0]
+
+
+async def test_a_refused_act_is_told_in_the_words_of_the_api() -> None:
+    async def api(_: web.Request) -> web.Response:
+        return web.json_response({"detail": "the alarm is over", "text": {}}, status=409)
+
+    async with serving(api) as url, Desk(DeskSettings(secrets=(SECRET,), api_url=url)) as desk:
+        await desk.release("a")
+        assert desk.acts_failed == ["release a: 409 the alarm is over"]
 
 
 async def test_the_screen_shows_both_languages(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,19 @@ def test_help_loads_nothing_heavy():
     assert found.stdout.strip() == "set()"
 
 
+def test_help_cuts_no_sentence(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for group in ((), ("keys",), ("dead-letters",)):
+        _, out, _ = said(capsys, *group, "--help")
+        assert "..." not in out.partition("Commands:")[2]
+
+
+def test_a_gateways_key_wants_the_gateways_name(capsys):
+    code, _, err = said(capsys, "keys", "create", "--role", "gateway")
+    assert code == 2
+    assert "--name is needed" in one_line(err)
+
+
 def test_version(capsys):
     code, out, _ = said(capsys, "--version")
     assert code == 0
@@ -141,6 +154,8 @@ def test_the_desk_wants_a_secret(capsys):
         (("--behaviour", "odd"), 2, "--behaviour must be ok, an HTTP status"),
         (("--behaviour", "slow:x"), 2, "--behaviour"),
         (("--host", "203.0.113.9"), 3, "--host and --port: 203.0.113.9:8090 cannot be had"),
+        (("--accept-after", "1"), 2, "--accept-after needs --accept-as"),
+        (("--accept-after", "1", "--accept-as", "x"), 2, "give --key or HOISTWAY_API_KEY"),
     ],
 )
 def test_the_desk_says_what_it_cannot_do(capsys, monkeypatch, arguments, code, words):
