@@ -134,6 +134,12 @@ ON CONFLICT (elevator_id, gateway_id, run) DO UPDATE
 SET first_device_time_us = excluded.first_device_time_us, offset_us = excluded.offset_us,
     started_received_us = excluded.started_received_us
 
+-- forget_clock_runs: runs of these streams that are older than the newest $4 are never looked under
+DELETE FROM clock_runs c
+USING unnest($1::bigint[], $2::int[], $3::int[]) AS newest(elevator_id, gateway_id, run)
+WHERE c.elevator_id = newest.elevator_id AND c.gateway_id = newest.gateway_id
+  AND c.run <= newest.run - $4::int
+
 -- write_snapshot_head: say which batch the pieces belong to
 INSERT INTO snapshots (lane, batch, at, lifts) VALUES ($1, $2, $3, $4)
 ON CONFLICT (lane) DO UPDATE

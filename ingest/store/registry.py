@@ -177,6 +177,8 @@ async def add_clock_runs(conn: asyncpg.Connection, runs: Sequence[ClockRun]) -> 
         [run.started_received_us for run in runs],
     )
     await execute(conn, "add clock runs", queries()["add_clock_runs"], *columns)
+    forget = queries()["forget_clock_runs"]
+    await execute(conn, "forget clock runs", forget, *columns[:3], RUNS_KEPT)
 
 
 def _gateway(row: Any) -> GatewayRow:

@@ -84,6 +84,7 @@ async def test_floor_labels_and_the_last_eight_clock_runs_come_back(
     loaded = await registry.load(conn)
     assert loaded.floor_labels == labels
     assert loaded.clock_runs == runs[4:]
+    assert await conn.fetchval("SELECT count(*) FROM clock_runs") == 8  # a table, not a diary
 
 
 def letter(index: int = 0, **changes: object) -> DeadLetter:
