@@ -21,12 +21,11 @@ from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, w
 from detectors.doors import OPENING_FIELDS, RELEASE_SOURCE, Openings, openings
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, spread_all
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
-from detectors.signals import held, held_code, tells
+from detectors.signals import BUTTON_CODE, held, held_code, tells
 from telemetry.columns import UNKNOWN
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
-BUTTON_CODE: Final = 90
 _MAX_PRESSES: Final = 2**15 - 1
 _SHOWN: Final = ("mode", "car", "floor", "passenger")
 """Columns that are evidence only."""

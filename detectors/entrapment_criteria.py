@@ -17,7 +17,7 @@ from detectors.contract import Field, LiftFrames, State
 from detectors.doors import OPENING_FIELDS, Openings, openings
 from detectors.entrapment_params import EntrapmentParams
 from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
-from detectors.signals import held, held_code, tells
+from detectors.signals import BUTTON_CODE, held, held_code, tells
 from telemetry.columns import UNKNOWN, Door, Mode, Power
 from telemetry.findings import FindingKind
 
@@ -27,7 +27,6 @@ LANDING: Final = int(FindingKind.ENTRAPMENT_AT_LANDING)
 """Class of an element: the number of its finding kind, or 0 for none."""
 
 MAINS_OFF_CODE: Final = 41
-BUTTON_CODE: Final = 90
 SUPPRESSING_MODES: Final = (Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER)
 SHUT_DOORS: Final = (Door.CLOSING, Door.CLOSED, Door.LOCKED, Door.HELD)
 """Door states that are known and neither opening nor open."""

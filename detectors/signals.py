@@ -14,6 +14,9 @@ from detectors.segments import Bools
 from telemetry.batch import FrameBatch
 from telemetry.columns import CODE_BIT, COLUMN, Door, Unit
 
+BUTTON_CODE: Final = 90
+"""National code of a pressed alarm button (GB/T 24476)."""
+
 _OTHER_UNITS: Final = (int(Unit.ESCALATOR), int(Unit.WALK))
 _DOOR_UNKNOWN: Final = int(Door.UNKNOWN)
 
