@@ -37,7 +37,7 @@ _CODES: Final = {
     Cause.MAINS_CUT: 41,
     Cause.AREA_POWER_CUT: 41,
 }
-_DOORS_MOVE: Final = (Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING)
+_DOORS_IN_USE: Final = (Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING)
 
 
 class Incidents:
@@ -345,7 +345,7 @@ class Incidents:
         if phase == Phase.MOVING:
             self._struck[lift] = fault
             self._brake(lift, t_us)
-        elif phase in _DOORS_MOVE:
+        elif phase in _DOORS_IN_USE:
             self._walk_out(lift, t_us)
         elif phase in (Phase.ARRIVED, Phase.CLOSED, Phase.PARKED, Phase.IDLE):
             self._struck.setdefault(lift, fault)

@@ -27,9 +27,10 @@ PIR_HOLD_US: Final = 6_000_000
 """How long after the last movement about the door a PIR still sees people (practice)."""
 PERSON_KG: Final = 75
 RATED_KG_PER_PERSON: Final = 75
-_DOORS_MOVE: Final = np.array(
+_STIRRING: Final = np.array(
     [Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING, Phase.CLOSED]
 )
+"""Phases in which doors or people move about the door."""
 
 Column = NDArray[np.int64]
 
@@ -143,7 +144,7 @@ class Sensors:
     def _presence(self, s: Pieces) -> Column:
         kind = self._plan.presence[s["lift"]]
         riders = s["riders"]
-        stirring = np.isin(s["phase"], _DOORS_MOVE) | (s["t_us"] < s["stirred_us"] + PIR_HOLD_US)
+        stirring = np.isin(s["phase"], _STIRRING) | (s["t_us"] < s["stirred_us"] + PIR_HOLD_US)
         pir = (riders > 0) & stirring
         return np.select(
             [kind == Presence.COUNT, kind == Presence.PIR], [riders, pir.astype("i8")], MISSING
