@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import numpy as np
@@ -25,6 +24,7 @@ from ingest.store import batches, connect, frames, recovery, writer_lock  # noqa
 from ingest.store.batches import BatchRow  # noqa: E402
 from ingest.store.copy_binary import encode_frames  # noqa: E402
 from migrations.run import upgrade  # noqa: E402
+from service.database import database_at  # noqa: E402
 from service.stack import open_stack  # noqa: E402
 from telemetry.batch import FrameBatch  # noqa: E402
 
@@ -139,7 +139,7 @@ async def with_database(url: str, work: Callable[[str], Awaitable[None]]) -> Non
     name = f"bench_{uuid.uuid4().hex[:12]}"
     admin = await asyncpg.connect(url)
     await admin.execute(f'CREATE DATABASE "{name}"')
-    own = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    own = database_at(url, name)
     try:
         await asyncio.to_thread(upgrade, own)
         await work(own)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -38,6 +38,11 @@ def shown(settings: DatabaseSettings) -> str:
     """Return where the database is, without its password."""
     parts = urlsplit(dsn(settings))
     return f"{parts.hostname or 'local'}:{parts.port or 5432}{parts.path}"
+
+
+def database_at(url: str, name: str) -> str:
+    """Return ``url`` pointing to another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @asynccontextmanager

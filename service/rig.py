@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from anyio.to_thread import run_sync
@@ -24,16 +23,12 @@ from migrations.run import upgrade
 from service import keys
 from service.child import ServiceProcess, free_port
 from service.clock import SystemClock
+from service.database import database_at
 from service.desk import Desk, DeskSettings
 from service.registry import Registry
 from service.roles import Role
 
 ACTOR = "rig"
-
-
-def database_at(url: str, name: str) -> str:
-    """Return ``url`` pointing to another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from service.database import database_at
 from service.stack import Stack, open_stack
 
 STACK_SETTINGS = ("HOISTWAY_STACK", "HOISTWAY_STACK_DIR", "HOISTWAY_DEBIAN_MIRROR")
@@ -89,11 +89,6 @@ def database_url(stack: Stack, template_database: str) -> Iterator[str]:
 def mqtt_url(stack: Stack) -> str:
     """Return the URL of the session's broker, with an account that may do everything."""
     return stack.mqtt_url
-
-
-def database_at(url: str, name: str) -> str:
-    """Return ``url`` pointing to another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _execute(url: str, statement: str) -> None:
