@@ -117,18 +117,6 @@ def set_overrides(params: LiftParams, row: int, overrides: Mapping[str, Any]) ->
         getattr(params, name)[row] = value
 
 
-def from_overrides(params_type: type[P], rows: list[Mapping[str, Any]]) -> P:
-    """Build params over ``len(rows)`` lifts from one mapping of overrides per lift."""
-    params = dense(params_type, len(rows))
-    known = thresholds(params_type)
-    for i, overrides in enumerate(rows):
-        check_keys(overrides, known)
-        for key, value in overrides.items():
-            name, spec = known[key]
-            getattr(params, name)[i] = converted(key, spec, value)
-    return params
-
-
 def check_keys(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Raise ``ParamError`` for a key that no detector has."""
     for key in overrides:

@@ -6,7 +6,7 @@ import pytest
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US
 from detectors.entrapment_params import EntrapmentParams
-from detectors.parameters import ParamError, from_overrides, thresholds
+from detectors.parameters import ParamError, dense, set_overrides, thresholds
 from telemetry.columns import Door
 from telemetry.findings import Change
 from tests.unit.detectors.story import (
@@ -227,8 +227,9 @@ def test_due_times_are_those_of_the_next_thing_to_tell():
 # ------------------------------------------------------------------ parameters
 
 
-def test_params_from_overrides_are_arrays_with_defaults():
-    p = from_overrides(EntrapmentParams, [{}, {"between_landings_window_s": 2.5}])
+def test_overrides_of_one_lift_leave_the_others_their_defaults():
+    p = dense(EntrapmentParams, 2)
+    set_overrides(p, 1, {"between_landings_window_s": 2.5})
     assert p.between_landings_window_us.tolist() == [30_000_000, 2_500_000]
     assert p.at_landing_window_us.tolist() == [60_000_000, 60_000_000]
 
@@ -247,8 +248,6 @@ def test_params_from_overrides_are_arrays_with_defaults():
     ],
 )
 def test_an_override_that_cannot_be_used_names_its_key(key, value):
-    with pytest.raises(ParamError, match=key):
-        from_overrides(EntrapmentParams, [{key: value}])
     bank = Bank(1)
     with pytest.raises(ParamError, match=key):
         bank.set_overrides(0, {"urgent_window_s": 2, key: value})
