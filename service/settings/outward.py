@@ -114,12 +114,13 @@ class HttpSettings(Section):
 
 
 class ApiSettings(Section):
-    """For commands that talk to a running service (``dead-letters replay``)."""
+    """For commands that talk to a running service (``dead-letters replay``, ``desk``)."""
 
     url: str | None = None
     """Where the service answers. None: http://127.0.0.1:<http.port>."""
     key: SecretStr | None = None
-    """API key of role admin. None: the command asks for --key."""
+    """API key: role admin for ``dead-letters replay``, dispatcher for ``desk``. None: the command
+    asks for --key, and the desk accepts by its reply only."""
 
     @field_validator("url")
     @classmethod
