@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from alerting import decisions
-from alerting.alarm import Alarm, Source
-from alerting.changes import Outcome
+from alerting.alarm import ENDED_STATES, Alarm, Source
 from alerting.history import Context
 from telemetry.findings import ClearReason
 from tests.fakes.alerting_values import (
@@ -141,8 +140,9 @@ class Life(RuleBasedStateMachine):
                 assert last.type.value.rpartition(".")[2] in {"released", "cancelled", "ended"}
 
     @invariant()
-    def outcomes_have_names(self) -> None:
-        assert all(isinstance(o.value, str) for o in Outcome)
+    def what_is_over_is_in_a_state_of_being_over(self) -> None:
+        for alarm in self.book.alarms.values():
+            assert alarm.open == (alarm.state not in ENDED_STATES)
 
 
 Life.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
