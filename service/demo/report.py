@@ -70,7 +70,7 @@ class Outcome:
             ("true entrapments  真实困人", len(self.entrapments)),
             ("raised  已报警", len(found)),
             ("dispatched  已派单", len(found & self.dispatched)),
-            ("accepted  已响应", len(found & self.accepted)),
+            ("accepted  已受理", len(found & self.accepted)),
             ("released  已解救", len(found & self.released)),
             ("false alarms  误报", len(self.comparison.false) + len(self.comparison.double)),
             ("frames published  发布帧数", self.published),

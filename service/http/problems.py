@@ -1,7 +1,7 @@
 """Errors as ``application/problem+json`` (RFC 9457), in one clear line of Chinese and English.
 
 ``type`` is ``urn:hoistway:problem:<code>``; ``title`` and ``detail`` are English, ``text`` holds
-both languages. Exceptions of the database become 503: the caller should try again, not give up.
+both languages (what is particular to the case stands in the English ones only). Exceptions of the database become 503: the caller should try again, not give up.
 """
 
 import json
@@ -65,14 +65,13 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         """Return it as an answer."""
         code = self.code
         en = f"{code.en}: {self.detail}" if self.detail else code.en
-        zh = f"{code.zh}：{self.detail}" if self.detail else code.zh
         body = {
             "type": f"urn:hoistway:problem:{code.slug}",
             "title": code.en,
             "status": code.status,
             "code": code.slug,
             "detail": en,
-            "text": {"zh": zh, "en": en},
+            "text": {"zh": code.zh, "en": en},
             **self.more,
         }
         content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
