@@ -33,7 +33,8 @@ from ingest.store.connect import ConnectOptions
 from migrations.run import head_revision
 from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
 from service.cases import Cases
-from service.clock import SystemClock
+from service.clock import ClockSetBackError, SystemClock
+from service.clock_watch import watch_clock
 from service.core import LaneCore
 from service.database import DatabaseError, dsn, open_pool, revision, schema_problem, watch_database
 from service.dead_letters import DeadLetterStore
@@ -67,7 +68,7 @@ REGISTRAR: Final = -1
 
 
 async def serve(settings: Settings) -> int:
-    """Run the service until SIGTERM or SIGINT; return the exit code.
+    """Run the service until SIGTERM or SIGINT, or until the clock is wrong; return the exit code.
 
     Raises the one error that ended it, unwrapped from task groups, for the command line to explain.
     """
@@ -78,9 +79,12 @@ async def serve(settings: Settings) -> int:
         loop.add_signal_handler(sign, stopping.set)
     try:
         async with AsyncExitStack() as stack:
-            await _Service(settings, stack).run(stopping)
+            service = _Service(settings, stack)
+            await service.run(stopping)
     except ExceptionGroup as group:
         raise _leaf(group) from group
+    if service.clock_error is not None:
+        raise service.clock_error
     return 0
 
 
@@ -117,6 +121,8 @@ class _Service:
         )
         self.registrar = Registrar(self.fleet, self._writer(REGISTRAR), self.clock)
         self.lanes: list[Lane] = []
+        self.clock_error: ClockSetBackError | None = None
+        """Why it stopped by itself."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Start, work, stop."""
@@ -132,6 +138,7 @@ class _Service:
             watching = [
                 tasks.create_task(measure_loop_lag(self.metrics), name="loop-lag"),
                 tasks.create_task(self._watch_database(pool), name="database"),
+                tasks.create_task(self._watch_clock(stopping), name="clock"),
             ]
             working = tasks.create_task(
                 self._work(source, pipeline, snapshots, pool, alarms, stopping), name="work"
@@ -270,9 +277,11 @@ class _Service:
         recovery = Recovery(self.fleet, alarms, len(self.lanes), self.clock)
         for lane in self.lanes:
             await recovery.run(lane, found.clock_runs)
-        if recovery.lanes_before is not None:
-            # From the first batch on, what was written with other lanes is no longer the state.
+        if recovery.lanes_before is not None or recovery.behind_us:
+            # From the first batch on, what was written with other lanes, or by a clock that was
+            # ahead, is no longer the state.
             await self._snapshots().write()
+        if recovery.lanes_before is not None:
             old, new = recovery.lanes_before, len(self.lanes)
             await self.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, new, old))
         self.board.clear(Cause.RECOVERY)
@@ -289,6 +298,10 @@ class _Service:
     async def _watch_database(self, pool: asyncpg.Pool) -> None:
         interval_s = self.settings.http.probe_interval_s
         await watch_database(self.board, pool, head_revision(), interval_s=interval_s)
+
+    async def _watch_clock(self, stopping: asyncio.Event) -> None:
+        self.clock_error = await watch_clock(self.clock)
+        stopping.set()
 
     async def _announcer(
         self, stack: AsyncExitStack, tasks: asyncio.TaskGroup

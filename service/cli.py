@@ -1,8 +1,9 @@
 """``hoistway``: one command per task, imports inside the commands so that ``--help`` is quick.
 
 Exit codes: 0 done; 1 the command did its work and found something wrong (``doctor``, ``demo``, an
-unknown name); 2 usage or settings; 3 a service that is needed is missing or refuses (database,
-broker, the running service); 130 interrupted. Every error is one line on standard error.
+unknown name; ``serve``: the clock was set back); 2 usage or settings; 3 a service that is needed is
+missing or refuses (database, broker, the running service); 130 interrupted. Every error is one line
+on standard error.
 """
 
 import os

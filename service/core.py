@@ -142,6 +142,11 @@ class LaneCore:
         """Set the newest stored event time of ``rows`` [µs]."""
         self.order.keys.stored_head_us[rows] = head_us
 
+    def set_clock_back(self, by_us: int) -> None:
+        """Move all arrivals back by ``by_us`` [µs]: the clock lies that far behind the state."""
+        assemble.set_clock_back(self.order, by_us)
+        self.mark_dirty()
+
     def take_snapshot(self, piece_lifts: int) -> dict[int, dict[str, NDArray[Any]]]:
         """Copy the pieces that changed since the last call: piece number to arrays.
 

@@ -28,6 +28,13 @@ log = structlog.get_logger()
 FRAME_BYTES: Final = 200
 """Size of a frame on the wire, roughly [B]: bounds a batch before it is decoded."""
 
+CLOCK_JUMP_SUSPENDS_S: Final = 90.0
+"""So long after the clock jumped ahead no time passes for quiet lifts [s].
+
+By then live lifts have told two heartbeats or more, and their time counts from an arrival of after
+the jump. Otherwise the next tick would add the jump to all of them and complete every window.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class IntakeTimes:
@@ -126,9 +133,15 @@ class Intake:
             letters=list(batch.letters),
             rejected=Counter(batch.rejected_by_reason),
             submissions=submissions or {},
+            clock_jumped=self._clock_jumped(),
         )
         self._route(work)
         return work
+
+    def _clock_jumped(self) -> bool:
+        """Tell whether the clock jumped ahead a short time ago."""
+        now_us, jump = self._clock.now_us(), self._clock.jump
+        return jump is not None and now_us - jump.at_us < CLOCK_JUMP_SUSPENDS_S * 1e6
 
     async def _read(self, frames: int) -> list[Message]:
         return await self._source.read(frames, frames * FRAME_BYTES)

@@ -86,6 +86,11 @@ class Lane:
         """Note that a batch of that instant was taken in, in recovery."""
         self._last_now_us = max(self._last_now_us, now_us)
 
+    def set_clock_back(self, by_us: int, now_us: int) -> None:
+        """Bring the recovered state back by ``by_us`` [µs], to the clock's ``now_us``."""
+        self.core.set_clock_back(by_us)
+        self._last_now_us = now_us
+
     def take_in_new_lifts(self, stored_head_us: int = assemble.NOTHING_STORED) -> None:
         """Give lifts that were registered meanwhile their rows."""
         if self._fleet.n_rows(self.number) > self.core.n_lifts:
@@ -154,7 +159,7 @@ class Lane:
 
     def _advance(self, frames_now: FrameBatch, now_us: int, work: Work) -> Advanced:
         with self._metrics.detect_s.time():
-            return self.core.advance(frames_now, now_us, caught_up=work.caught_up)
+            return self.core.advance(frames_now, now_us, caught_up=work.moves_quiet_lifts)
 
     def _account(
         self,

@@ -6,6 +6,7 @@ a difference is an ERROR and the database wins: alarms are as the table has them
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import asyncpg
 import numpy as np
@@ -27,6 +28,8 @@ from service.relaning import lanes_before, take_over_state
 from telemetry.batch import FrameBatch
 
 log = structlog.get_logger()
+BEHIND_US: Final = 60_000_000
+"""A state that is further ahead of the clock than this is brought back to it [µs]."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,8 @@ class Recovered:
     frames: int = 0
     transitions: int = 0
     differences: int = 0
+    newest_us: int = assemble.NO_TIME
+    """The latest instant that the state knows of."""
 
 
 class Recovery:
@@ -50,6 +55,8 @@ class Recovery:
         self._clock = clock
         self.lanes_before: int | None = None
         """Set if the state came from another number of lanes: a snapshot must follow at once."""
+        self.behind_us = 0
+        """Set if a state was brought back to the clock: a snapshot must follow at once."""
 
     async def run(self, lane: Lane, runs: list[registry.ClockRun]) -> Recovered:
         """Restore ``lane``; the fleet has been loaded. Tries again without end."""
@@ -60,7 +67,8 @@ class Recovery:
     ) -> Recovered:
         lane.start_over(assemble.UNKNOWN_HEAD)
         mine = [_clock_run(run) for run in runs if run.elevator_id % self._lanes == lane.number]
-        done = Recovered(from_batch=await self._start(conn, lane))
+        done = Recovered()
+        done.from_batch = await self._start(conn, lane, done)
         core = lane.core
         rows = self._fleet.rows([run.elevator_id for run in mine]).tolist()
         core.absorb(FrameBatch.empty(), list(zip(rows, mine, strict=True)))
@@ -71,12 +79,13 @@ class Recovery:
         lane.last_batch = max(done.from_batch, await batches.last_id(conn, lane.number))
         held = await self._alarms.held_elevator_ids(conn)
         lane.held = {i for i in held if i % self._lanes == lane.number}
+        self._meet_the_clock(lane, done)
         log.info("lane_recovered", lane=lane.number, lifts=core.n_lifts, from_batch=done.from_batch,
                  batches=done.batches, frames=done.frames, transitions=done.transitions,
                  differences=done.differences)  # fmt: skip
         return done
 
-    async def _start(self, conn: asyncpg.Connection, lane: Lane) -> int:
+    async def _start(self, conn: asyncpg.Connection, lane: Lane, done: Recovered) -> int:
         """Load the snapshot if it can be used; return the batch after which to read."""
         before = await lanes_before(conn)
         if before is not None and before != self._lanes:
@@ -91,6 +100,7 @@ class Recovery:
                 found = Unreadable(found.head.batch, f"does not fit: {error}")
                 lane.start_over(assemble.UNKNOWN_HEAD)
             else:
+                done.newest_us = found.head.at_us
                 return found.head.batch
         if isinstance(found, Unreadable):
             log.warning("snapshot_unreadable", lane=lane.number, reason=found.reason,
@@ -113,6 +123,7 @@ class Recovery:
         advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)
         core.adopt(advanced)
         lane.saw(stored.row.now_us)
+        done.newest_us = max(done.newest_us, stored.row.now_us)
         done.batches += 1
         done.frames += len(frames)
         done.transitions += len(stored.transitions)
@@ -121,6 +132,18 @@ class Recovery:
             log.error("recovery_differs", lane=lane.number, batch=stored.row.id,
                       stored=[str(t) for t in stored.transitions][:5],
                       derived=[str(t) for t in advanced.transitions][:5])  # fmt: skip
+
+    def _meet_the_clock(self, lane: Lane, done: Recovered) -> None:
+        """Bring a state from after now back to now: otherwise its waits end only then."""
+        now_us = self._clock.now_us()
+        newest_us = max(done.newest_us, assemble.newest_arrival_us(lane.core.order))
+        if newest_us - now_us <= BEHIND_US:
+            return
+        lane.set_clock_back(newest_us - now_us, now_us)
+        self.behind_us = max(self.behind_us, newest_us - now_us)
+        log.error("clock_behind_state", lane=lane.number,
+                  by_s=round((newest_us - now_us) / 1e6, 1),
+                  will="count the state's arrivals as that much earlier")  # fmt: skip
 
     async def _learn_heads(self, conn: asyncpg.Connection, core: LaneCore) -> None:
         """Ask the table for the newest frame of lifts that nothing so far told about."""

@@ -55,6 +55,8 @@ class Work:
         Whether the source was caught up after the last read.
     submissions
         Positions of messages whose sender waits, with the future to resolve.
+    clock_jumped
+        Whether the clock jumped ahead a short time ago: earlier arrivals look older than they are.
     """
 
     messages: Sequence[Message]
@@ -65,6 +67,7 @@ class Work:
     letters: list[DeadLetter] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     submissions: dict[int, asyncio.Future[SubmitResult]] = field(default_factory=dict)
+    clock_jumped: bool = False
     outcome: dict[int, str] = field(default_factory=dict)
     """Decoded frame to ``duplicate`` or reject reason; filled only if somebody waits."""
 
@@ -73,9 +76,16 @@ class Work:
         """Whether nothing came and only time passed."""
         return not self.messages
 
+    @property
+    def moves_quiet_lifts(self) -> bool:
+        """What the batch row says about ``caught_up``: of a tick, whether it lets time pass."""
+        return self.caught_up and not (self.is_tick and self.clock_jumped)
+
     def tick_after(self) -> "Work":
         """Return the tick that may follow: nothing that comes later arrived before it."""
-        return Work([], decode(()), {}, self.until_us, self.caught_up)
+        tick = Work([], decode(()), {}, self.until_us, self.caught_up)
+        tick.clock_jumped = self.clock_jumped
+        return tick
 
     def letter(self, frame: int, reason: str, detail: dict | None = None) -> DeadLetter:
         """Make the dead letter of decoded frame ``frame``."""

@@ -1,9 +1,10 @@
 """One lane's assembler: key stage and order stage over one state, and what is read from it.
 
 The way of a batch: ``plan`` → look the keys up → ``settle`` → ``advance`` → commit → ``adopt``.
-Batches of a lane follow each other strictly; nothing but ``grow``, ``adopt``, ``absorb`` and
-restoring a snapshot changes the state. Functions that read the state take ``ordered`` to look at it
-as if that batch were adopted already, because alarms are decided before the commit.
+Batches of a lane follow each other strictly; nothing but ``grow``, ``adopt``, ``absorb``,
+``set_clock_back`` and restoring a snapshot changes the state. Functions that read the state take
+``ordered`` to look at it as if that batch were adopted already, because alarms are decided before
+the commit.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,14 @@ from ingest.assemble.clock import ClockRunRow
 from ingest.assemble.duplicates import plan_keys, settle_keys
 from ingest.assemble.keys import KeyPlan, KeyState, Settled, absorb_keys, adopt_keys
 from ingest.assemble.lag import shrank
-from ingest.assemble.order import Ordered, OrderState, adopt_order, advance_order
+from ingest.assemble.order import (
+    Ordered,
+    OrderState,
+    adopt_order,
+    advance_order,
+    newest_arrival,
+    shift_arrivals,
+)
 from ingest.assemble.params import NEVER, NO_SEQ, UNKNOWN_HEAD, AssembleParams
 from telemetry.batch import FrameBatch
 
@@ -79,6 +87,21 @@ def absorb(
 ) -> None:
     """Learn keys from what the database holds: stored frames, and clock runs with their rows."""
     absorb_keys(state.keys, frames, list(clock_runs), state.params)
+
+
+def newest_arrival_us(state: LaneState) -> int:
+    """Return the latest arrival that the order stage knows of [µs]; ``NO_TIME`` without frames."""
+    return newest_arrival(state.order)
+
+
+def set_clock_back(state: LaneState, by_us: int) -> None:
+    """Count all arrivals as ``by_us`` [µs] earlier: the clock now lies that far behind the state.
+
+    The time between arrivals, and between them and now, stays, so stream time goes on from where it
+    stood, and what waits for a gap has no more to wait than before. Event times stay; keys and
+    clock runs do, too, because the table holds them.
+    """
+    shift_arrivals(state.order, -by_us)
 
 
 def stream_times_us(

@@ -282,6 +282,23 @@ def _newly_unreliable(state: OrderState, lines: dict[int, Line]) -> list[int]:
     ]
 
 
+def newest_arrival(state: OrderState) -> int:
+    """Return the latest arrival of heads and waiting frames [µs]; ``NO_TIME`` without any."""
+    return max(
+        int(state.heads["arrival_us"].max(initial=NO_TIME)),
+        int(state.waiting["received_us"].max(initial=NO_TIME)),
+    )
+
+
+def shift_arrivals(state: OrderState, by_us: int) -> None:
+    """Move all arrivals by ``by_us`` [µs]; the few seconds of lags kept are forgotten."""
+    state.heads["arrival_us"][state.heads["seq"] != NO_SEQ] += by_us
+    state.lags[:] = np.zeros((), LAG)
+    state.waiting = state.waiting.replace(received_us=state.waiting["received_us"] + by_us)
+    for row, oddity in state.oddities.items():
+        state.oddities[row] = oddity.shifted(by_us)
+
+
 def adopt_order(state: OrderState, pending: OrderPending) -> None:
     """Make a committed batch part of the state."""
     state.heads[pending.rows] = pending.heads

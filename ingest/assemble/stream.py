@@ -86,6 +86,20 @@ class Oddity(NamedTuple):
         """Tell whether there is nothing to remember."""
         return not self.waiting and self.set_back is None and self.late_run is None
 
+    def shifted(self, by_us: int) -> "Oddity":
+        """Return the same with all arrivals moved by ``by_us`` [µs]."""
+        run = self.late_run
+        return self._replace(
+            waiting=tuple(w._replace(arrival_us=w.arrival_us + by_us) for w in self.waiting),
+            oldest_us=self.oldest_us + by_us if self.waiting else self.oldest_us,
+            late_run=run
+            and run._replace(
+                started_us=run.started_us + by_us,
+                lag_low_us=run.lag_low_us + by_us,
+                lag_high_us=run.lag_high_us + by_us,
+            ),
+        )
+
 
 class _Verdict(Enum):
     STEP = auto()

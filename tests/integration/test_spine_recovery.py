@@ -172,3 +172,44 @@ async def test_numbers_of_batches_go_on_after_days_of_silence(registered):
         assert again.lanes[0].last_batch == 2
         await again.snapshots.write()
         await again.stop()
+
+
+async def test_state_from_after_now_is_brought_back_to_the_clock_once(registered):
+    first = World(registered, 1, ManualClock())
+    await first.start()
+    for seq in (1, 2):
+        await first.store(first.lanes[0], [1, 2], seq)
+    await first.snapshots.write()
+    await first.stop()
+    stopped_us = first.clock.now_us()
+
+    clock = ManualClock(stopped_us - HOUR_US)
+    second = World(registered, 1, clock)
+    await second.start()
+    assert second.recovery.behind_us == HOUR_US
+    assert heads(second) == heads(first)
+    before_us = first.lanes[0].core.order.order.heads["arrival_us"][:2]
+    arrival_us = second.lanes[0].core.order.order.heads["arrival_us"][:2]
+    assert (arrival_us == before_us - HOUR_US).all()
+    await second.snapshots.write()
+    await second.stop()
+
+    third = World(registered, 1, clock)
+    await third.start()
+    assert third.recovery.behind_us == 0
+    assert heads(third) == heads(second)
+    back = third.lanes[0].core.order.order.heads["arrival_us"]
+    assert (back == second.lanes[0].core.order.order.heads["arrival_us"]).all()
+    await third.stop()
+
+
+async def test_a_clock_that_is_a_little_behind_changes_nothing(registered):
+    first = World(registered, 1, ManualClock())
+    await first.start()
+    await first.store(first.lanes[0], [1, 2], 1)
+    await first.snapshots.write()
+    await first.stop()
+    second = World(registered, 1, ManualClock(first.clock.now_us() - 60_000_000))
+    await second.start()
+    assert second.recovery.behind_us == 0
+    await second.stop()
