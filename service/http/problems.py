@@ -1,7 +1,8 @@
 """Errors as ``application/problem+json`` (RFC 9457), in one clear line of Chinese and English.
 
 ``type`` is ``urn:hoistway:problem:<code>``; ``title`` and ``detail`` are English, ``text`` holds
-both languages (what is particular to the case stands in the English ones only). Exceptions of the database become 503: the caller should try again, not give up.
+both languages (what is particular to the case stands in the English ones only). Exceptions of the
+database become 503: the caller should try again, not give up.
 """
 
 import json
