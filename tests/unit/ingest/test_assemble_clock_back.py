@@ -77,9 +77,8 @@ def test_lifts_without_frames_and_times_of_frames_stay():
 
 
 def test_a_shrinking_lag_is_told_by_what_comes_after_only():
-    state = state_of(
-        frame(0, 1, T0_US, lag_us=900 * SECOND), frame(0, 2, T0_US + SECOND, lag_us=600 * SECOND)
-    )
+    lags_us = 3 * HOUR_US, 2 * HOUR_US
+    state = state_of(*(frame(0, n + 1, T0_US + n * SECOND, lags_us[n]) for n in range(2)))
     rows, now_us = np.array([0]), T0_US + SECOND
     assert assemble.holding(state, rows, now_us, caught_up=True)[0]
     assemble.set_clock_back(state, HOUR_US)
