@@ -10,61 +10,41 @@ outside, and recovery makes that invisible.
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from typing import Final
 
 import asyncpg
 import structlog
-import uvicorn
-from prometheus_client import CollectorRegistry
 
 from alerting.announce import Announcer
 from alerting.client import HttpClient
 from alerting.dispatcher import Dispatcher
 from alerting.signature import Signer
 from alerting.store import AlarmStore, Outbox
-from detectors.bank import BANK
-from ingest.fleet import Fleet
 from ingest.mqtt_source import MqttSource
 from ingest.store import registry
-from ingest.store.connect import ConnectOptions
 from migrations.run import head_revision
 from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
-from service.cases import Cases
-from service.clock import ClockSetBackError, SystemClock
+from service.clock import ClockSetBackError
 from service.clock_watch import watch_clock
-from service.core import LaneCore
-from service.database import DatabaseError, dsn, open_pool, revision, schema_problem, watch_database
-from service.dead_letters import DeadLetterStore
-from service.http import Parts, make_app
-from service.intake import Intake, IntakeTimes
-from service.keys import KeyRing
-from service.lane import Lane
+from service.database import DatabaseError, open_pool, revision, schema_problem, watch_database
+from service.foundation import Foundation
 from service.logs import tell_unhandled
-from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.readiness import Board, Cause
+from service.readiness import Cause
 from service.recovery import Recovery
-from service.registrar import Registrar, load_fleet
-from service.registry import Registry
+from service.registrar import load_fleet
 from service.registry_watch import watch_registry
 from service.relaning import forget_lanes
 from service.settings import Settings, narrow
-from service.snapshots import Snapshots, SnapshotTimes
+from service.snapshots import Snapshots
 from service.waiting import done_before, end_by
-from service.writer import RetryTimes, Writer
 
 log = structlog.get_logger()
-KEEP_BATCHES_S: Final = 48 * 3600
-"""Batch rows are kept for two days [s]: far longer than recovery looks back."""
 HOPELESS: Final = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 """At the start waiting helps against neither a refused account nor a wrong name."""
 GOODBYE_S: Final = 1.0
 """Of the time for draining so much is kept for the last line and the lease [s]."""
-REGISTRAR: Final = -1
-"""Not a lane: the registrar's connection needs no lease."""
 
 
 async def serve(settings: Settings) -> int:
@@ -93,34 +73,12 @@ def _leaf(group: ExceptionGroup) -> Exception:
     return _leaf(first) if isinstance(first, ExceptionGroup) else first
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: the service decides when to end."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-class _Service:
-    """Everything that lives as long as the process."""
+class _Service(Foundation):
+    """Starts, works, stops."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.stack = stack
-        self.clock = SystemClock()
-        self.metrics = Metrics(CollectorRegistry(), version("hoistway"))
-        self.board = Board(self.clock)
-        self.database_url = dsn(settings.database)
-        self.connect_options = ConnectOptions(
-            connect_timeout_s=round(settings.database.connect_timeout_s)
-        )
-        self.fleet = Fleet(
-            lanes=settings.ingest.lanes,
-            listening_since_us=self.clock.now_us(),
-            limits=narrow.fleet_limits(settings),
-        )
-        self.registrar = Registrar(self.fleet, self._writer(REGISTRAR), self.clock)
-        self.lanes: list[Lane] = []
         self.clock_error: ClockSetBackError | None = None
         """Why it stopped by itself."""
 
@@ -128,12 +86,14 @@ class _Service:
         """Start, work, stop."""
         pool = await self.stack.enter_async_context(open_pool(self.settings.database))
         alarms = AlarmStore(narrow.alarm_store(self.settings), pool)
-        self.lanes = [self._lane(number, alarms) for number in range(self.settings.ingest.lanes)]
+        self.lanes = [
+            self.make_lane(number, alarms) for number in range(self.settings.ingest.lanes)
+        ]
         async with asyncio.TaskGroup() as tasks:
             source = MqttSource(narrow.mqtt_source(self.settings), self.clock)
-            snapshots = self._snapshots()
-            pipeline = self._pipeline(source, snapshots)
-            server = self._http(pool, alarms, pipeline)
+            snapshots = self.make_snapshots()
+            pipeline = self.make_pipeline(source, snapshots)
+            server = self.make_http(pool, alarms, pipeline)
             serving = tasks.create_task(server.serve(), name="http")
             watching = [
                 tasks.create_task(measure_loop_lag(self.metrics), name="loop-lag"),
@@ -280,7 +240,7 @@ class _Service:
         if recovery.lanes_before is not None or recovery.behind_us:
             # From the first batch on, what was written with other lanes, or by a clock that was
             # ahead, is no longer the state.
-            await self._snapshots().write()
+            await self.make_snapshots().write()
         if recovery.lanes_before is not None:
             old, new = recovery.lanes_before, len(self.lanes)
             await self.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, new, old))
@@ -343,82 +303,3 @@ class _Service:
         bound = dispatch.in_flight_per_endpoint * len(dispatch.urls)
         self.metrics.bind_dispatcher(dispatcher, bound)
         await dispatcher.run()
-
-    def _writer(self, lane: int) -> Writer:
-        ingest = self.settings.ingest
-        return Writer(
-            lane,
-            self.database_url,
-            self.connect_options,
-            RetryTimes(ingest.retry_min_s, ingest.retry_max_s),
-            self.board,
-            self.metrics,
-            self.clock,
-        )
-
-    def _lane(self, number: int, alarms: AlarmStore) -> Lane:
-        params = narrow.assemble(self.settings)
-        built_in = narrow.parameters(Settings.model_construct())
-        defaults = {
-            key: value
-            for key, value in narrow.parameters(self.settings).items()
-            if value != built_in[key]
-        }
-        return Lane(
-            number,
-            lambda: LaneCore(params, defaults),
-            self.fleet,
-            self._writer(number),
-            alarms,
-            self.metrics,
-            self.clock,
-        )
-
-    def _pipeline(self, source: MqttSource, snapshots: Snapshots) -> Pipeline:
-        ingest = self.settings.ingest
-        times = IntakeTimes(
-            window_s=ingest.batch_window_ms / 1000,
-            max_frames=ingest.batch_max_frames,
-            tick_s=ingest.tick_interval_ms / 1000,
-            slice_frames=ingest.decode_slice_frames,
-        )
-        intake = Intake(source, self.fleet, self.registrar, self.clock, self.metrics, times)
-        return Pipeline(
-            source,
-            intake,
-            self.lanes,
-            self.fleet,
-            self.registrar,
-            self.clock,
-            self.metrics,
-            snapshots,
-        )
-
-    def _snapshots(self) -> Snapshots:
-        snapshot = self.settings.snapshot
-        times = SnapshotTimes(snapshot.interval_s, snapshot.interval_frames, KEEP_BATCHES_S)
-        return Snapshots(
-            self.lanes, self.database_url, self.connect_options, self.clock, self.metrics, times
-        )
-
-    def _http(self, pool: asyncpg.Pool, alarms: AlarmStore, pipeline: Pipeline) -> _Server:
-        http = self.settings.http
-        parts = Parts(
-            settings=http,
-            body_max_bytes=self.settings.limits.payload_max_bytes,
-            clock=self.clock,
-            metrics=self.metrics,
-            readiness=self.board,
-            intake=pipeline,
-            keys=KeyRing(pool, self.clock, http.key_cache_s),
-            fleet=Registry(pool),
-            alarms=Cases(pool, alarms),
-            dead_letters=DeadLetterStore(pool),
-            parameters=narrow.parameter_ranges(*(d.params_type for d in BANK)),
-            version=version("hoistway"),
-        )
-        config = uvicorn.Config(
-            make_app(parts), host=http.host, port=http.port,
-            log_config=None, log_level="warning", access_log=False, lifespan="off",
-        )  # fmt: skip
-        return _Server(config)

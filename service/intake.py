@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import structlog
 
-from ingest.decode import DecodedBatch, decode, join, slices
+from ingest.decode import FRAME_BYTES, DecodedBatch, decode, join, slices
 from ingest.fleet import Fleet
 from ingest.source import FrameSource, Message
 from service.clock import Clock
@@ -25,8 +25,6 @@ from service.work import Work
 from telemetry.topics import frames_topic
 
 log = structlog.get_logger()
-FRAME_BYTES: Final = 200
-"""Size of a frame on the wire, roughly [B]: bounds a batch before it is decoded."""
 
 CLOCK_JUMP_SUSPENDS_S: Final = 90.0
 """So long after the clock jumped ahead no time passes for quiet lifts [s].

@@ -18,9 +18,9 @@ from tests.conftest import ROOT
 BACK_S = 7200
 SERVE = """
 import signal, sys, time
-from service import app, cli, clock
+from service import cli, clock, foundation
 back_ns = [int(sys.argv[1]) * 10**9]
-app.SystemClock = lambda: clock.SystemClock(lambda: time.time_ns() - back_ns[0])
+foundation.SystemClock = lambda: clock.SystemClock(lambda: time.time_ns() - back_ns[0])
 signal.signal(signal.SIGUSR1, lambda *_: back_ns.__setitem__(0, int(sys.argv[2]) * 10**9))
 sys.exit(cli.run(["serve"]))
 """
