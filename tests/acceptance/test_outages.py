@@ -70,7 +70,7 @@ async def endure(
           f" onsets within {max(map(abs, report.onset_errors_us), default=0)} µs")  # fmt: skip
     assert not report.faults, "\n".join([*report.faults, rig.service.last_words()])
     assert run.watched.samples > 10
-    assert report.entrapments >= 1
+    assert report.entrapments >= 2
     return run
 
 
@@ -119,7 +119,7 @@ async def test_a_broker_that_stops_or_hangs_is_found_again(
 async def test_a_killed_broker_doubles_nothing_and_is_found_again(
     rig: MakeRig, frail_stack: Stack
 ) -> None:
-    await endure(rig, frail_stack, Outage.BROKER_KILLED, lasts_s=4.0)
+    await endure(rig, frail_stack, Outage.BROKER_KILLED, lasts_s=10.0)
 
 
 @pytest.mark.slow
