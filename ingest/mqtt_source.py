@@ -78,7 +78,7 @@ class MqttSource:
         self._keeper.add_done_callback(lambda _: (self._arrived.set(), self._ready.set()))
         try:
             await self._wait_ready(deadline_s)
-        except BaseException:
+        except BaseException:  # also when cancelled: nobody calls __aexit__ after a failed enter
             await self._leave()
             raise
         return self
@@ -289,7 +289,7 @@ class MqttSource:
         self._ledger.start(self._next_receipt)
         try:
             await connection.open()
-        except BaseException:
+        except BaseException:  # also when cancelled: receipts already given out are never reused
             self._next_receipt = connection.next_receipt
             connection.abandon("not accepted")
             raise

@@ -55,7 +55,7 @@ async def transaction(pool: asyncpg.Pool) -> AsyncIterator[Any]:
             yield conn
         except (TimeoutError, asyncio.CancelledError):
             raise
-        except BaseException:
+        except BaseException:  # whatever ended the block, its transaction must not stay open
             await _roll_back(conn, running)
             raise
         await running.commit()

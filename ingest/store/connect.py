@@ -67,13 +67,13 @@ async def transaction(
         await running.start()
     try:
         yield
-    except BaseException as error:
+    except BaseException as error:  # whatever ended the block, its transaction must not stay open
         await _roll_back(conn, running, error)
         raise
     try:
         with commit_errors() if writes else store_errors("end of reading"):
             await running.commit()
-    except BaseException:
+    except BaseException:  # also when cancelled: nobody knows what state the session is in
         conn.terminate()
         raise
 

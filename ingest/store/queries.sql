@@ -168,14 +168,6 @@ SELECT piece, batch, layout, checksum, data FROM detector_snapshots WHERE lane =
 -- try_writer_lock: take the lane's advisory lock if nobody has it
 SELECT pg_try_advisory_lock($1, $2)
 
--- holds_writer_lock: whether this session has the lane's advisory lock
-SELECT EXISTS (
-    SELECT FROM pg_locks
-    WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()
-      AND classid = $1::bigint::oid AND objid = $2::int::oid AND objsubid = 2
-      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-)
-
 -- drop_writer_lock: give it back
 SELECT pg_advisory_unlock($1, $2)
 

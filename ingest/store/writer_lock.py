@@ -75,13 +75,6 @@ async def check_epoch(conn: asyncpg.Connection, lane: int, epoch: int) -> None:
         raise EpochLost(f"lane {lane} has another writer: epoch {epoch} is over")
 
 
-async def still_held(conn: asyncpg.Connection, lease: Lease) -> bool:
-    """Ask the server whether the lock is held; now and then, because a dead peer is silent."""
-    query = queries()["holds_writer_lock"]
-    row = await fetchrow(conn, "ask for writer lock", query, LOCK_CLASS, lease.lane)
-    return row[0]
-
-
 async def _try_lock(conn: asyncpg.Connection, lane: int) -> bool:
     query = queries()["try_writer_lock"]
     return (await fetchrow(conn, "writer lock", query, LOCK_CLASS, lane))[0]
