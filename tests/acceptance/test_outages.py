@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 
 TRAFFIC = TrafficSpec(lifts=12, load_lifts=100, load_frames_per_s=200, seed=5)
 DEGRADED_AFTER_S = 2.0
+TAIL_S = 4.0  # longer than the publisher's longest wait (2 s), else it may end before it is back
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ async def endure(
     make_rig: MakeRig, stack: Stack, *outages: Outage, lasts_s: float = 7.0
 ) -> OutageRun:
     settings = OutageSettings(
-        outages, lasts_s, degraded_after_s=DEGRADED_AFTER_S, traffic=TRAFFIC, tail_s=1.0
+        outages, lasts_s, degraded_after_s=DEGRADED_AFTER_S, traffic=TRAFFIC, tail_s=TAIL_S
     )
     wanted = rig_settings(CrashSettings(traffic=TRAFFIC))
     rig = await make_rig(
