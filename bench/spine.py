@@ -23,9 +23,9 @@ from service.demo.report import percentile
 from service.rig import Rig, RigSettings
 from service.stack import open_stack
 from service.times import to_us
-from simulator.channel import Message
-from simulator.feed import SteadyLoad
-from simulator.publish import Publisher, PublishSettings
+from simulator.network.channel import Message
+from simulator.publishing.feed import SteadyLoad
+from simulator.publishing.publish import Publisher, PublishSettings
 from telemetry.batch import FrameBatch
 from telemetry.topics import frames_topic
 

@@ -17,14 +17,14 @@ import typer
 from service.clock import SystemClock
 from service.commands.failures import SETTINGS, UNAVAILABLE, CommandError
 from service.settings import MqttSettings, load
-from simulator.channel import FIELD_CHANNEL, ChannelSpec
-from simulator.faults import Rates
-from simulator.feed import Feed, FleetFeed, SteadyLoad, TapeFeed
+from simulator.faults.catalogue import Rates
 from simulator.fleet import Fleet, FleetSpec
-from simulator.live import FAST_STEP_US, Progress, run_live, start_of_run
-from simulator.publish import Publisher, PublishError, PublishSettings
-from simulator.rides import RideLogError, frames_of, read_rides
-from simulator.scenario import city
+from simulator.network.channel import FIELD_CHANNEL, ChannelSpec
+from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad, TapeFeed
+from simulator.publishing.live import FAST_STEP_US, Progress, run_live, start_of_run
+from simulator.publishing.publish import Publisher, PublishError, PublishSettings
+from simulator.recordings.rides import RideLogError, frames_of, read_rides
+from simulator.scenarios.presets import city
 
 SECOND_US: Final = 1_000_000
 FLUSH_S: Final = 30.0

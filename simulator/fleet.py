@@ -11,7 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.buildings import (
+from simulator.faults.catalogue import Fault
+from simulator.frames import Digest, Frames
+from simulator.publishing.wire import to_wire
+from simulator.terminals.sensors import Cadence, Sensors
+from simulator.truth import TruthEvent
+from simulator.world.buildings import (
     Building,
     Mix,
     Plan,
@@ -21,13 +26,8 @@ from simulator.buildings import (
     registration_code,
     with_terminals,
 )
-from simulator.escalators import EscalatorPlan, Escalators
-from simulator.faults import Fault
-from simulator.frames import Digest, Frames
-from simulator.sensors import Cadence, Sensors
-from simulator.truth import TruthEvent
-from simulator.wire import to_wire
-from simulator.world import World
+from simulator.world.escalators import EscalatorPlan, Escalators
+from simulator.world.world import World
 from telemetry.columns import Unit
 from telemetry.wire import WireFrame
 

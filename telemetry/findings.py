@@ -11,11 +11,51 @@ from typing import Final
 
 
 class FindingKind(IntEnum):
-    """Kinds of findings; the number is what the database holds."""
+    """Kinds of findings; the number is what the database holds.
+
+    1-29 are of lifts, 30-49 of terminals and sensors, 50-59 of escalators and walks. The simulator
+    labels its truth with all of them; which of them a detector finds, ``docs/detectors.md`` says.
+    """
 
     ENTRAPMENT_BETWEEN_LANDINGS = 1
     ENTRAPMENT_AT_LANDING = 2
     ALARM_BUTTON = 3
+    OVERSPEED = 4
+    UNINTENDED_MOVEMENT = 5
+    DOORS_OPEN_WHILE_RUNNING = 6
+    OVER_TRAVEL_TOP = 7
+    OVER_TRAVEL_BOTTOM = 8
+    STOPPED_OUTSIDE_ZONE = 9
+    DOOR_FAILS_TO_OPEN = 10
+    DOOR_FAILS_TO_CLOSE = 11
+    DOOR_HELD_OPEN = 12
+    REPEATED_REOPENING = 13
+    FREQUENT_RELEVELLING = 14
+    LEVELLING_INACCURACY = 15
+    MOTOR_RUN_TIME = 16
+    EXCESSIVE_VIBRATION = 17
+    MAINS_OFF = 18
+    SAFETY_CIRCUIT_OPEN = 19
+    FLOOR_POSITION_LOST = 20
+    FREQUENT_RESETS = 21
+    LONG_IDLE = 22
+    COUNTER_IMPLAUSIBLE = 23
+    TERMINAL_SILENT = 30
+    PRESENCE_SENSOR_STUCK = 31
+    DOOR_SWITCH_FAULT = 32
+    ZONE_SWITCH_FAULT = 33
+    FLOOR_FROZEN = 34
+    ACCELEROMETER_DEAD = 35
+    SPEED_IMPLAUSIBLE = 36
+    CLOCK_WRONG = 37
+    TERMINAL_ON_BATTERY = 38
+    ESCALATOR_OVERSPEED = 50
+    ESCALATOR_REVERSAL = 51
+    HANDRAIL_DEVIATION = 52
+    STEP_MISSING = 53
+    ESCALATOR_EMERGENCY_STOP = 54
+    ESCALATOR_COVER_OPEN = 55
+    ESCALATOR_SAFETY_CIRCUIT = 56
 
     @property
     def slug(self) -> str:
@@ -68,6 +108,11 @@ class Finding:
     en: str
 
 
+def _other(kind: FindingKind, zh: str, en: str) -> Finding:
+    """Return a finding that is a family of its own, no matter of life, and ends by itself."""
+    return Finding(kind, kind.slug, False, True, zh, en)
+
+
 _FINDINGS: Final = (
     Finding(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, "entrapment", True, True,
             "非平层困人", "Entrapment between landings"),
@@ -75,6 +120,45 @@ _FINDINGS: Final = (
             "平层困人", "Entrapment at a landing"),
     Finding(FindingKind.ALARM_BUTTON, "alarm_button", True, False,
             "轿内报警按钮", "Alarm button pressed"),
+    _other(FindingKind.OVERSPEED, "超速", "Overspeed"),
+    _other(FindingKind.UNINTENDED_MOVEMENT, "轿厢意外移动", "Unintended car movement"),
+    _other(FindingKind.DOORS_OPEN_WHILE_RUNNING, "运行中开门", "Doors open while running"),
+    _other(FindingKind.OVER_TRAVEL_TOP, "冲顶", "Over-travel at the top"),
+    _other(FindingKind.OVER_TRAVEL_BOTTOM, "蹲底", "Over-travel at the bottom"),
+    _other(FindingKind.STOPPED_OUTSIDE_ZONE, "开锁区域外停梯",
+           "Stopped outside the door zone, nobody inside"),
+    _other(FindingKind.DOOR_FAILS_TO_OPEN, "开门故障", "Door fails to open"),
+    _other(FindingKind.DOOR_FAILS_TO_CLOSE, "关门故障", "Door fails to close"),
+    _other(FindingKind.DOOR_HELD_OPEN, "长时间开门", "Door held open"),
+    _other(FindingKind.REPEATED_REOPENING, "反复开关门", "Repeated re-opening of the door"),
+    _other(FindingKind.FREQUENT_RELEVELLING, "频繁再平层", "Frequent re-levelling"),
+    _other(FindingKind.LEVELLING_INACCURACY, "平层不准", "Levelling inaccuracy"),
+    _other(FindingKind.MOTOR_RUN_TIME, "电动机运转超时", "Motor run-time limit"),
+    _other(FindingKind.EXCESSIVE_VIBRATION, "异常振动", "Excessive vibration"),
+    _other(FindingKind.MAINS_OFF, "主电源断电", "Mains off"),
+    _other(FindingKind.SAFETY_CIRCUIT_OPEN, "运行时安全回路断路",
+           "Safety circuit open while running"),
+    _other(FindingKind.FLOOR_POSITION_LOST, "楼层位置丢失", "Floor position lost"),
+    _other(FindingKind.FREQUENT_RESETS, "频繁复位", "Frequent resets"),
+    _other(FindingKind.LONG_IDLE, "疑似故障停梯", "Unusually long idle"),
+    _other(FindingKind.COUNTER_IMPLAUSIBLE, "计数异常", "Counter jumps or runs backwards"),
+    _other(FindingKind.TERMINAL_SILENT, "终端离线", "Terminal silent"),
+    _other(FindingKind.PRESENCE_SENSOR_STUCK, "人感传感器故障", "Presence sensor stuck"),
+    _other(FindingKind.DOOR_SWITCH_FAULT, "门开关故障", "Door switch stuck or flapping"),
+    _other(FindingKind.ZONE_SWITCH_FAULT, "平层开关故障", "Door zone switch stuck or flapping"),
+    _other(FindingKind.FLOOR_FROZEN, "楼层显示不变", "Floor frozen while moving"),
+    _other(FindingKind.ACCELEROMETER_DEAD, "加速度计失效", "Accelerometer without variance"),
+    _other(FindingKind.SPEED_IMPLAUSIBLE, "速度与位置不符", "Speed disagrees with position"),
+    _other(FindingKind.CLOCK_WRONG, "终端时钟错误", "Clock wrong"),
+    _other(FindingKind.TERMINAL_ON_BATTERY, "终端电池供电", "Terminal on battery"),
+    _other(FindingKind.ESCALATOR_OVERSPEED, "扶梯超速", "Escalator overspeed"),
+    _other(FindingKind.ESCALATOR_REVERSAL, "扶梯非操纵逆转", "Escalator unintended reversal"),
+    _other(FindingKind.HANDRAIL_DEVIATION, "扶手带速度偏离", "Handrail deviation"),
+    _other(FindingKind.STEP_MISSING, "梯级缺失", "Step or pallet missing"),
+    _other(FindingKind.ESCALATOR_EMERGENCY_STOP, "扶梯急停", "Escalator emergency stop"),
+    _other(FindingKind.ESCALATOR_COVER_OPEN, "扶梯盖板打开", "Escalator cover open"),
+    _other(FindingKind.ESCALATOR_SAFETY_CIRCUIT, "扶梯安全回路断路",
+           "Escalator safety circuit open"),
 )  # fmt: skip
 
 FINDINGS: Final = MappingProxyType({f.kind: f for f in _FINDINGS})

@@ -13,12 +13,12 @@ from service.demo.report import Outcome
 from service.desk import Received
 from service.rig import Rig, RigSettings
 from service.times import to_us
-from simulator.channel import ChannelSpec, FrameKey, Message
-from simulator.feed import FleetFeed
 from simulator.fleet import Fleet
-from simulator.live import Progress, run_live
-from simulator.publish import Observer, Publisher, PublishSettings
-from simulator.scenario import NEEDED_US, Demo, demo_script
+from simulator.network.channel import ChannelSpec, FrameKey, Message
+from simulator.publishing.feed import FleetFeed
+from simulator.publishing.live import Progress, run_live
+from simulator.publishing.publish import Observer, Publisher, PublishSettings
+from simulator.scenarios.presets import NEEDED_US, Demo, demo_script
 from simulator.truth import SeenAlarm, match
 from telemetry.findings import FindingKind
 

@@ -13,14 +13,14 @@ from itertools import cycle, islice
 from typing import Any, Final, Protocol
 
 from service.soak.accounts import SentKey
-from simulator.buildings import Mix, Presence, Terminal
-from simulator.channel import ChannelSpec, Restart, WrongClock
-from simulator.faults import SECOND_US, Cause, Fault
-from simulator.feed import Feed, FleetFeed, SteadyLoad
+from simulator.faults.catalogue import SECOND_US, Cause, Fault
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
-from simulator.publish import Publisher, PublishSettings
-from simulator.scenario import as_record
+from simulator.network.channel import ChannelSpec, Restart, WrongClock
+from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad
+from simulator.publishing.publish import Publisher, PublishSettings
+from simulator.scenarios.presets import as_record
 from simulator.truth import TruthEvent
+from simulator.world.buildings import Mix, Presence, Terminal
 from telemetry.findings import FindingKind
 
 STEP_S: Final = 0.02

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from simulator.channel import Message
-from simulator.publish import Publisher
+from simulator.network.channel import Message
+from simulator.publishing.publish import Publisher
 from telemetry.topics import frames_topic
 
 SECOND_US = 1_000_000

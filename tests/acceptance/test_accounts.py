@@ -6,7 +6,7 @@ import pytest
 from service.rig import Rig
 from service.soak import accounts
 from service.soak.backtest import Backtest, backtest
-from simulator.publish import Publisher, PublishSettings
+from simulator.publishing.publish import Publisher, PublishSettings
 from tests.acceptance.conftest import MakeRig, assert_conserved
 from tests.acceptance.terminal import OPEN, RIDES, SECOND_US, STUCK, Terminal
 

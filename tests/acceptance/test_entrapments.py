@@ -22,7 +22,7 @@ from service.rig import Rig
 from service.roles import Role
 from service.soak import accounts
 from service.times import to_us
-from simulator.publish import Publisher, PublishSettings
+from simulator.publishing.publish import Publisher, PublishSettings
 from telemetry.findings import FindingKind
 from tests.acceptance.conftest import MakeRig
 from tests.acceptance.terminal import (

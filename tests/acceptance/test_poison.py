@@ -18,7 +18,7 @@ from service.rig import Rig
 from service.roles import Role
 from service.soak import accounts
 from service.soak.accounts import SentKey
-from simulator.feed import SteadyLoad
+from simulator.publishing.feed import SteadyLoad
 from telemetry.topics import frames_topic
 from tests.acceptance.commands import hoistway
 from tests.acceptance.conftest import MakeRig

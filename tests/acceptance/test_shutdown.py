@@ -16,7 +16,7 @@ from service.soak import accounts
 from service.soak.crash import CrashRun, CrashSettings, rig_settings
 from service.soak.traffic import TrafficSpec
 from service.stack import Stack, open_stack
-from simulator.feed import SteadyLoad
+from simulator.publishing.feed import SteadyLoad
 from tests.acceptance.conftest import MakeRig
 from tests.conftest import ROOT
 from tests.fakes.raw_mqtt import publish_all

@@ -11,11 +11,11 @@ import pytest
 
 from service.clock import SystemClock
 from service.stack import Stack, open_stack
-from simulator.channel import FIELD_CHANNEL, ChannelSpec, FrameKey, Message
-from simulator.feed import FleetFeed, SteadyLoad
-from simulator.live import run_live, start_of_run
-from simulator.publish import Observer, Publisher, PublishError, PublishSettings
-from simulator.scenario import random_fleet
+from simulator.network.channel import FIELD_CHANNEL, ChannelSpec, FrameKey, Message
+from simulator.publishing.feed import FleetFeed, SteadyLoad
+from simulator.publishing.live import run_live, start_of_run
+from simulator.publishing.publish import Observer, Publisher, PublishError, PublishSettings
+from simulator.scenarios.presets import random_fleet
 from telemetry.wire import decode
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pytest
 from service.cli import run
 from service.rig import Rig, RigSettings
 from service.stack import Stack
-from simulator.rides import Ride, read_rides
+from simulator.recordings.rides import Ride, read_rides
 from telemetry.findings import FindingKind
 
 ROOT = Path(__file__).parents[2]

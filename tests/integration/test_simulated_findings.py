@@ -12,8 +12,8 @@ import pytest
 
 from detectors.bank import Bank
 from simulator.frames import MISSING, Frames
-from simulator.rides import frames_of, read_rides
-from simulator.scenario import NEEDED_US, SHORT_WINDOWS, demo_script, random_fleet
+from simulator.recordings.rides import frames_of, read_rides
+from simulator.scenarios.presets import NEEDED_US, SHORT_WINDOWS, demo_script, random_fleet
 from simulator.truth import Comparison, SeenAlarm, TruthEvent, match
 from telemetry.batch import FrameBatch
 from telemetry.columns import COLUMNS

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simulator.channel import Channel, ChannelSpec, Message, Outage, Restart, WrongClock
-from simulator.feed import FleetFeed, SteadyLoad
 from simulator.frames import Frames
-from simulator.scenario import random_fleet
-from simulator.wire import to_wire
+from simulator.network.channel import Channel, ChannelSpec, Message, Outage, Restart, WrongClock
+from simulator.publishing.feed import FleetFeed, SteadyLoad
+from simulator.publishing.wire import to_wire
+from simulator.scenarios.presets import random_fleet
 from telemetry.topics import parse
 from telemetry.wire import decode, decode_many
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from simulator.channel import FIELD_CHANNEL, ChannelSpec, Outage, Restart, WrongClock
-from simulator.feed import FleetFeed, SteadyLoad
-from simulator.scenario import demo_script, random_fleet
+from simulator.network.channel import FIELD_CHANNEL, ChannelSpec, Outage, Restart, WrongClock
+from simulator.publishing.feed import FleetFeed, SteadyLoad
+from simulator.scenarios.presets import demo_script, random_fleet
 
 START_US = 1_774_314_000_000_000
 SECOND_US = 1_000_000
@@ -93,7 +93,7 @@ def test_the_load_does_not_depend_on_the_steps():
 
 
 PROGRAM = """
-from simulator.scenario import random_fleet
+from simulator.scenarios.presets import random_fleet
 fleet = random_fleet(4, 1_774_314_000_000_000, 120)
 fleet.frames_until(1_774_314_120_000_000)
 print(fleet.digest.hexdigest())

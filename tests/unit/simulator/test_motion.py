@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator import motion
+from simulator.world import motion
 
 LIMITS = [(1.0, 0.6, 0.8), (2.0, 0.6, 0.8), (1.75, 1.0, 1.2), (4.0, 1.0, 1.2)]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator import packets
+from simulator.publishing import packets
 
 
 def test_connect_is_what_the_standard_shows():

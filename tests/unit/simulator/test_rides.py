@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.feed import TapeFeed
-from simulator.rides import Ride, RideLogError, frames_of, read_rides
+from simulator.publishing.feed import TapeFeed
+from simulator.recordings.rides import Ride, RideLogError, frames_of, read_rides
 from telemetry.columns import Direction, Door
 from telemetry.wire import decode_many
 

@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from simulator import faults
-from simulator.buildings import Mix, draw_plan, floor_labels
-from simulator.faults import Cause, Fault, Rates
+from simulator.faults import catalogue as faults
+from simulator.faults.catalogue import Cause, Fault, Rates
 from simulator.fleet import Fleet, FleetSpec
-from simulator.scenario import SHORT_WINDOWS, as_record, city, demo_script
-from simulator.world import World
+from simulator.scenarios.presets import SHORT_WINDOWS, as_record, city, demo_script
+from simulator.world.buildings import Mix, draw_plan, floor_labels
+from simulator.world.world import World
 from telemetry.columns import Unit
 from telemetry.findings import FindingKind
 

@@ -3,7 +3,9 @@
 from simulator.truth import SeenAlarm, TruthEvent, TruthLog, match
 from telemetry.findings import FindingKind
 
-BETWEEN, LANDING, BUTTON = FindingKind
+BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
+LANDING = FindingKind.ENTRAPMENT_AT_LANDING
+BUTTON = FindingKind.ALARM_BUTTON
 S = 1_000_000
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from simulator import faults
-from simulator.buildings import Mix, Presence, Terminal
-from simulator.faults import SECOND_US, Cause, Fault, Rates
+from simulator.faults import catalogue as faults
+from simulator.faults.catalogue import SECOND_US, Cause, Fault, Rates
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.randomness import Stream, between, words
-from simulator.sensors import Cadence
+from simulator.terminals.sensors import Cadence
+from simulator.world.buildings import Mix, Presence, Terminal
 
 SHORT_WINDOWS: Final[Mapping[str, float]] = {
     "between_landings_window_s": 5,

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from simulator.feed import Feed
-from simulator.publish import Publisher
+from simulator.publishing.feed import Feed
+from simulator.publishing.publish import Publisher
 
 STEP_US: Final = 20_000
 """How often a live run looks what is due."""

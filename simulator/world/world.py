@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.buildings import Plan
-from simulator.cars import Cars
-from simulator.faults import Fault
-from simulator.incidents import Incidents
-from simulator.pokes import Poke
-from simulator.state import Phase, Pieces
-from simulator.traffic import Arrivals
+from simulator.faults.catalogue import Fault
 from simulator.truth import TruthEvent
+from simulator.world.buildings import Plan
+from simulator.world.cars import Cars
+from simulator.world.incidents import Incidents
+from simulator.world.pokes import Poke
+from simulator.world.state import Phase, Pieces
+from simulator.world.traffic import Arrivals
 
 _ONLY_INCIDENTS = np.array([Phase.BRAKING, Phase.STUCK])
 

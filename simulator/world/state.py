@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.motion import Floats, Trips, brake, sample
+from simulator.world.motion import Floats, Trips, brake, sample
 from telemetry.columns import Door, Mode
 
 Rows = NDArray[np.int64]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from simulator import packets
-from simulator.channel import FrameKey, Message
+from simulator.network.channel import FrameKey, Message
+from simulator.publishing import packets
 
 URL_SETTING: Final = "HOISTWAY_MQTT_URL"
 MAX_IN_FLIGHT: Final = 60_000

@@ -10,11 +10,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator import doors, motion
-from simulator.buildings import Plan
-from simulator.people import People
-from simulator.state import Motion, Phase, Rows, State
-from simulator.traffic import NEVER_US, Arrivals
+from simulator.world import doors, motion
+from simulator.world.buildings import Plan
+from simulator.world.people import People
+from simulator.world.state import Motion, Phase, Rows, State
+from simulator.world.traffic import NEVER_US, Arrivals
 from telemetry.columns import Power
 
 LEVELLED_US: Final = 400_000

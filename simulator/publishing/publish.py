@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self
 from zlib import crc32
 
-from simulator.channel import Message
-from simulator.connection import Line, PublishError, PublishSettings, Report, address_of
+from simulator.network.channel import Message
+from simulator.publishing.connection import Line, PublishError, PublishSettings, Report, address_of
 from telemetry.topics import status_topic
 
 __all__ = ["Observer", "PublishError", "PublishSettings", "Publisher", "Report"]

@@ -12,14 +12,14 @@ from typing import Final
 
 import numpy as np
 
-from simulator import faults
-from simulator.buildings import Presence
-from simulator.cars import Cars
-from simulator.faults import PRESS_US, SECOND_US, Cause, Fault
-from simulator.pokes import Poke, Pokes
-from simulator.state import Motion, Phase, Rows, kinematics
-from simulator.traffic import NEVER_US
+from simulator.faults import catalogue as faults
+from simulator.faults.catalogue import PRESS_US, SECOND_US, Cause, Fault
 from simulator.truth import TruthEvent, TruthLog
+from simulator.world.buildings import Presence
+from simulator.world.cars import Cars
+from simulator.world.pokes import Poke, Pokes
+from simulator.world.state import Motion, Phase, Rows, kinematics
+from simulator.world.traffic import NEVER_US
 from telemetry.columns import CODE_BIT, Mode, Power
 from telemetry.findings import FindingKind
 

@@ -8,10 +8,10 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from simulator.channel import Channel, ChannelSpec, FrameKey, Message
 from simulator.fleet import Fleet
 from simulator.frames import Frames
-from simulator.wire import to_wire
+from simulator.network.channel import Channel, ChannelSpec, FrameKey, Message
+from simulator.publishing.wire import to_wire
 from telemetry.topics import frames_topic
 
 SECOND_US: Final = 1_000_000

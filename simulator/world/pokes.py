@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from simulator.traffic import NEVER_US
+from simulator.world.traffic import NEVER_US
 
 
 class Poke(IntEnum):

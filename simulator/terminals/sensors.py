@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.buildings import ZONE_HALF_M, Plan, Presence, Terminal
 from simulator.frames import MISSING, Frames
-from simulator.state import DOOR, FIELDS, QUIET, RUNNING, Phase, Pieces, kinematics
+from simulator.world.buildings import ZONE_HALF_M, Plan, Presence, Terminal
+from simulator.world.state import DOOR, FIELDS, QUIET, RUNNING, Phase, Pieces, kinematics
 from telemetry.columns import Direction
 
 PIR_HOLD_US: Final = 6_000_000

@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.buildings import Plan
 from simulator.randomness import Stream, Words, between, exponential, pick, words
+from simulator.world.buildings import Plan
 
 HOUR_US: Final = 3_600_000_000
 NEVER_US: Final = 2**62

@@ -1,0 +1,1 @@
+"""What goes wrong: the catalogue of causes, drawn rates, mass events."""

@@ -1,0 +1,1 @@
+"""Between terminals and the broker, as a separate seeded layer."""

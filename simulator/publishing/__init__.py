@@ -1,0 +1,1 @@
+"""Frames to MQTT messages, sent in time over few connections."""

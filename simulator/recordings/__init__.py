@@ -1,0 +1,1 @@
+"""Frames kept in files: our own recordings, ride logs, sensor traces."""

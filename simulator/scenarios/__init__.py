@@ -1,0 +1,1 @@
+"""Fleets, faults and networks described in files, with conditions to pass."""

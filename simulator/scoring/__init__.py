@@ -1,0 +1,1 @@
+"""Alarms against the truth."""

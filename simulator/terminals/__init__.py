@@ -1,0 +1,1 @@
+"""From the world to frames: what each terminal type knows, and how well."""

@@ -1,0 +1,1 @@
+"""Lifts that live: buildings, people, cars, doors and what interferes with them."""
