@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from simulator.faults.catalogue import Fault
 from simulator.frames import Digest, Frames
 from simulator.publishing.wire import to_wire
+from simulator.source import RegistryRow
 from simulator.terminals.sensors import Cadence, Sensors
 from simulator.truth import TruthEvent
 from simulator.world.buildings import (
@@ -98,26 +99,6 @@ class FleetSpec:
     code_prefix: str = ""
     gateway_prefix: str = "sim-"
     utc_offset_hours: int = 8
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryRow:
-    """One unit as the registry wants it; names are those of table ``elevators``."""
-
-    code: str
-    sticker: str
-    unit: int
-    building: str
-    address: str
-    district: str
-    maintainer: str
-    use_unit: str
-    insurer: str
-    policy: str
-    model: str
-    rated_speed_mps: float | None
-    gateway: str
-    params: Mapping[str, Any]
 
 
 class Fleet:

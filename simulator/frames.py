@@ -18,10 +18,13 @@ from telemetry.columns import COLUMN_NAMES
 MISSING: Final = -(2**31)
 """Not told by this terminal."""
 
-KEYS: Final = ("lift", "time_us", "device_time_us", "seq")
-"""Index of the lift in its fleet; true time; time by the terminal's clock; sequence number."""
+KEYS: Final = ("lift", "time_us", "device_time_us", "seq", "arrival_us")
+"""Index of the unit in its fleet; true time; time by the terminal's clock; sequence number; when
+the frame reached the broker (as it leaves the terminal: the true time)."""
 
 NAMES: Final = (*KEYS, *COLUMN_NAMES)
+TOLD: Final = tuple(name for name in NAMES if name != "arrival_us")
+"""What a terminal tells, in the order in which the digest reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Frames:
         if unknown:
             raise KeyError(f"no such columns: {sorted(unknown)}")
         given.setdefault("device_time_us", given["time_us"])
+        given.setdefault("arrival_us", given["time_us"])
         return cls({k: np.broadcast_to(np.asarray(v, "i8"), (n,)) for k, v in given.items()})
 
     @classmethod
@@ -94,9 +98,9 @@ class Digest:
 
     def update(self, frames: Frames) -> None:
         """Add frames; how they are cut into calls does not matter."""
-        table = np.empty((len(frames), len(NAMES)), "<i8")
+        table = np.empty((len(frames), len(TOLD)), "<i8")
         table.fill(MISSING)
-        for i, name in enumerate(NAMES):
+        for i, name in enumerate(TOLD):
             if name in frames.columns:
                 table[:, i] = frames.columns[name]
         self._sha.update(table.tobytes())

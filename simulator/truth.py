@@ -38,6 +38,10 @@ class TruthEvent:
         Nobody from outside ended it (rescue device, mains back).
     presses
         Times at which the button was pressed.
+    terminal
+        Type of the terminal that watches it, as in the registry's ``model``; empty = not known.
+    effects
+        Columns in which this terminal can show it; empty = it cannot be seen by this terminal.
     """
 
     lift: int
@@ -51,6 +55,8 @@ class TruthEvent:
     presence_known: bool = True
     self_released: bool = False
     presses: tuple[int, ...] = ()
+    terminal: str = ""
+    effects: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:
@@ -65,6 +71,28 @@ class TruthEvent:
         """Return how long nothing moved, up to ``until_us``; ``None`` = without end."""
         ends = [t for t in (self.freeing_us, self.end_us, until_us) if t is not None]
         return min(ends) - self.onset_us if ends else None
+
+
+@dataclass(frozen=True, slots=True)
+class LookAlike:
+    """Something that is no event and may be taken for one.
+
+    Parameters
+    ----------
+    lift, code, terminal
+        As in ``TruthEvent``.
+    cause
+        ``faults.Cause`` as text.
+    from_us, to_us
+        ``[from_us, to_us)``; ``None`` = it still lasts.
+    """
+
+    lift: int
+    code: str
+    cause: str
+    from_us: int
+    to_us: int | None = None
+    terminal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
