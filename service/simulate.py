@@ -17,7 +17,7 @@ import typer
 from service.clock import SystemClock
 from service.commands.failures import SETTINGS, UNAVAILABLE, CommandError
 from service.settings import MqttSettings, load
-from simulator.faults.catalogue import Rates
+from simulator.faults.draw import Rates
 from simulator.fleet import Fleet, FleetSpec
 from simulator.network.channel import FIELD_CHANNEL, ChannelSpec
 from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad, TapeFeed

@@ -1,27 +1,27 @@
-"""What goes wrong, and what only looks like it: scripted, or drawn at a rate per lift-year.
+"""What goes wrong, and what only looks like it: every cause by name, and what it makes true.
 
 A fault says when it may strike first and what it does; the world decides the exact instant from the
 state of the lift (somebody must ride, the car must be between landings), and records the truth.
+Faults are scripted, or drawn by ``draw``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
-from simulator.randomness import Stream, between, exponential, geometric, pick, words
+from telemetry.findings import FindingKind
 
 SECOND_US: Final = 1_000_000
-YEAR_US: Final = 365 * 24 * 3600 * SECOND_US
 PRESS_US: Final = 2 * SECOND_US
 """How long somebody holds the alarm button."""
 
 
 class Cause(StrEnum):
-    """Why people are trapped, or what merely looks like it."""
+    """Why something is found, or what merely looks like it. The value is its name in scenarios."""
 
+    # people trapped
     DOOR_LOCK = "door_lock"
     """After a ride the doors do not open at the landing."""
     CONTROLLER_STOP = "controller_stop"
@@ -32,15 +32,116 @@ class Cause(StrEnum):
     """The lift loses its mains during a ride; a rescue device, if any, frees the people."""
     AREA_POWER_CUT = "area_power_cut"
     """Mains fails at exactly ``at_us``, whatever the lift does, and returns after ``lasts_us``."""
+    HELD_DOORS = "held_doors"
+    """Somebody holds the doors of a full car, they close at last and the lift does not start."""
+    OVERLOAD = "overload"
+    """Too many board, the doors close on them and the overloaded car stays where it is."""
 
+    # motion
+    OVERSPEED = "overspeed"
+    """The drive runs faster than rated until the governor stops the car."""
+    UNINTENDED_MOVEMENT = "unintended_movement"
+    """The car creeps out of the zone with open doors and is stopped within 1.2 m."""
+    DOORS_OPEN_RUNNING = "doors_open_running"
+    """The doors part during a ride, and the car runs on."""
+    OVER_TRAVEL_TOP = "over_travel_top"
+    """The car comes to rest above its highest landing."""
+    OVER_TRAVEL_BOTTOM = "over_travel_bottom"
+    """The car comes to rest below its lowest landing."""
+    EMPTY_STOP = "empty_stop"
+    """An empty car is stopped between landings."""
+    FREQUENT_RELEVELLING = "frequent_relevelling"
+    """The car sinks at a landing and levels again and again."""
+    MISLEVELING = "misleveling"
+    """The car stops short of its landings, or beyond, within the zone."""
+    MOTOR_RUN_TIME = "motor_run_time"
+    """The drive turns and the car hardly moves, until the run-time limiter acts."""
+    VIBRATION = "vibration"
+    """The car shakes on every ride."""
+
+    # doors
+    DOOR_FAILS_TO_OPEN = "door_fails_to_open"
+    """The doors of an empty car do not open at a landing where somebody waits."""
+    DOOR_FAILS_TO_CLOSE = "door_fails_to_close"
+    """The doors are told to close and stay open."""
+    DOOR_HELD_OPEN = "door_held_open"
+    """A person or goods hold the doors open."""
+    REPEATED_REOPENING = "repeated_reopening"
+    """The doors of one stop open again and again."""
+
+    # controller
+    FLOOR_LOST = "floor_lost"
+    """The controller forgets where the car is and makes a correction run."""
+    FREQUENT_RESETS = "frequent_resets"
+    """The controller restarts again and again, each time with a run to the reference landing."""
+    LONG_IDLE = "long_idle"
+    """The lift silently takes no calls."""
+    COUNTER_JUMP = "counter_jump"
+    """The controller's counters jump to another value."""
+
+    # look-alikes of entrapments
     PARKED_RIDER = "parked_rider"
-    """Look-alike: somebody boards, presses nothing and stands in the closed car for a while."""
+    """Somebody boards, presses nothing and stands in the closed car for a while."""
+    CLEANER = "cleaner"
+    """Somebody cleans the car at a landing with the doors held open."""
     INSPECTION = "inspection"
-    """Look-alike: a mechanic rides in inspection mode and stops between landings."""
+    """A mechanic rides in inspection mode and stops between landings."""
     ZONE_FLAPPING = "zone_flapping"
-    """Look-alike: the door zone switch of the terminal chatters."""
+    """The door zone switch of the terminal chatters."""
     BUTTON_PLAY = "button_play"
-    """Somebody presses the alarm button with the doors open: no entrapment, yet an alarm."""
+    """Children press the alarm button with the doors open: no entrapment, yet an alarm."""
+    TERMINAL_REBOOT = "terminal_reboot"
+    """The terminal restarts: a gap in its frames, then sequence numbers from 0."""
+
+    # modes of the lift
+    FIRE_RECALL = "fire_recall"
+    """The lift goes to the lobby at exactly ``at_us``, opens and stays so."""
+    OUT_OF_SERVICE = "out_of_service"
+    """The lift is switched off at a landing from ``at_us`` on."""
+    EARTHQUAKE = "earthquake"
+    """The lift stops at the nearest landing and opens, or its safety circuit trips; until reset."""
+
+    # sensors and terminals, applied in ``terminals``
+    PRESENCE_STUCK_ON = "presence_stuck_on"
+    """The presence sensor tells of people all the time."""
+    PRESENCE_STUCK_OFF = "presence_stuck_off"
+    """The presence sensor never tells of people."""
+    DOOR_SWITCH_STUCK = "door_switch_stuck"
+    """The terminal's door switch keeps its value."""
+    DOOR_SWITCH_FLAPPING = "door_switch_flapping"
+    """The terminal's door switch chatters."""
+    ZONE_SWITCH_STUCK = "zone_switch_stuck"
+    """The terminal's zone switch keeps its value."""
+    ZONE_SWITCH_FLAPPING = "zone_switch_flapping"
+    """The terminal's zone switch chatters."""
+    FLOOR_FROZEN = "floor_frozen"
+    """The told floor does not change while the car runs."""
+    ACCELEROMETER_DEAD = "accelerometer_dead"
+    """The accelerometer tells one value."""
+    SPEED_WRONG = "speed_wrong"
+    """The told speed is off by a factor."""
+    TERMINAL_SILENT = "terminal_silent"
+    """The terminal tells nothing."""
+    TERMINAL_BATTERY = "terminal_battery"
+    """The terminal runs on its own battery."""
+    CLOCK_WRONG = "clock_wrong"
+    """The terminal's clock is wrong; made by the network layer."""
+
+    # escalators and moving walks
+    ESCALATOR_OVERSPEED = "escalator_overspeed"
+    """Steps run faster than rated until the governor stops them."""
+    ESCALATOR_REVERSAL = "escalator_reversal"
+    """Steps turn back under their load."""
+    HANDRAIL_DEVIATION = "handrail_deviation"
+    """A handrail runs slower than the steps."""
+    STEP_MISSING = "step_missing"
+    """A step is missing."""
+    EMERGENCY_STOP = "emergency_stop"
+    """Somebody presses the emergency stop."""
+    COVER_OPEN = "cover_open"
+    """The floor cover is open."""
+    ESCALATOR_SAFETY_CIRCUIT = "escalator_safety_circuit"
+    """The safety circuit of an escalator opens."""
 
 
 ENTRAPPING: Final = (
@@ -49,12 +150,61 @@ ENTRAPPING: Final = (
     Cause.SAFETY_CIRCUIT,
     Cause.MAINS_CUT,
 )
+OTHER_FAULTS: Final = (
+    Cause.OVERSPEED,
+    Cause.UNINTENDED_MOVEMENT,
+    Cause.DOORS_OPEN_RUNNING,
+    Cause.OVER_TRAVEL_TOP,
+    Cause.OVER_TRAVEL_BOTTOM,
+    Cause.EMPTY_STOP,
+    Cause.FREQUENT_RELEVELLING,
+    Cause.MISLEVELING,
+    Cause.MOTOR_RUN_TIME,
+    Cause.VIBRATION,
+    Cause.DOOR_FAILS_TO_OPEN,
+    Cause.DOOR_FAILS_TO_CLOSE,
+    Cause.DOOR_HELD_OPEN,
+    Cause.REPEATED_REOPENING,
+    Cause.FLOOR_LOST,
+    Cause.FREQUENT_RESETS,
+    Cause.LONG_IDLE,
+    Cause.COUNTER_JUMP,
+)
+"""Faults of lifts in which nobody need be trapped."""
 LOOK_ALIKES: Final = (
     Cause.PARKED_RIDER,
     Cause.INSPECTION,
     Cause.ZONE_FLAPPING,
     Cause.BUTTON_PLAY,
 )
+MODES: Final = (Cause.FIRE_RECALL, Cause.OUT_OF_SERVICE, Cause.EARTHQUAKE)
+SENSOR_CAUSES: Final = (
+    Cause.TERMINAL_REBOOT,
+    Cause.PRESENCE_STUCK_ON,
+    Cause.PRESENCE_STUCK_OFF,
+    Cause.DOOR_SWITCH_STUCK,
+    Cause.DOOR_SWITCH_FLAPPING,
+    Cause.ZONE_SWITCH_STUCK,
+    Cause.ZONE_SWITCH_FLAPPING,
+    Cause.FLOOR_FROZEN,
+    Cause.ACCELEROMETER_DEAD,
+    Cause.SPEED_WRONG,
+    Cause.TERMINAL_SILENT,
+    Cause.TERMINAL_BATTERY,
+    Cause.CLOCK_WRONG,
+)
+"""What the world knows nothing of: applied to what terminals and network make of it."""
+ESCALATOR_CAUSES: Final = (
+    Cause.ESCALATOR_OVERSPEED,
+    Cause.ESCALATOR_REVERSAL,
+    Cause.HANDRAIL_DEVIATION,
+    Cause.STEP_MISSING,
+    Cause.EMERGENCY_STOP,
+    Cause.COVER_OPEN,
+    Cause.ESCALATOR_SAFETY_CIRCUIT,
+)
+SIMULATED: Final = frozenset((*ENTRAPPING, *LOOK_ALIKES, Cause.AREA_POWER_CUT))
+"""What the world of lifts can do."""
 MID_RIDE: Final = (
     Cause.CONTROLLER_STOP,
     Cause.SAFETY_CIRCUIT,
@@ -65,10 +215,96 @@ MID_RIDE: Final = (
 TIMED: Final = (Cause.AREA_POWER_CUT, Cause.ZONE_FLAPPING)
 """Strike at exactly ``at_us``, also in an empty lift."""
 
+_TRAPPED: Final = (
+    FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
+    FindingKind.ENTRAPMENT_AT_LANDING,
+    FindingKind.ALARM_BUTTON,
+)
+MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
+    Cause.DOOR_LOCK: (
+        FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.DOOR_FAILS_TO_OPEN, FindingKind.ALARM_BUTTON,
+    ),
+    Cause.CONTROLLER_STOP: (FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, FindingKind.ALARM_BUTTON),
+    Cause.SAFETY_CIRCUIT: (*_TRAPPED, FindingKind.SAFETY_CIRCUIT_OPEN),
+    Cause.MAINS_CUT: (*_TRAPPED, FindingKind.MAINS_OFF),
+    Cause.AREA_POWER_CUT: (
+        *_TRAPPED, FindingKind.MAINS_OFF, FindingKind.STOPPED_OUTSIDE_ZONE,
+    ),
+    Cause.HELD_DOORS: (
+        FindingKind.DOOR_HELD_OPEN, FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON,
+    ),
+    Cause.OVERLOAD: (FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON),
+    Cause.OVERSPEED: (FindingKind.OVERSPEED, FindingKind.SAFETY_CIRCUIT_OPEN, *_TRAPPED),
+    Cause.UNINTENDED_MOVEMENT: (FindingKind.UNINTENDED_MOVEMENT,),
+    Cause.DOORS_OPEN_RUNNING: (FindingKind.DOORS_OPEN_WHILE_RUNNING,),
+    Cause.OVER_TRAVEL_TOP: (FindingKind.OVER_TRAVEL_TOP, *_TRAPPED),
+    Cause.OVER_TRAVEL_BOTTOM: (FindingKind.OVER_TRAVEL_BOTTOM, *_TRAPPED),
+    Cause.EMPTY_STOP: (FindingKind.STOPPED_OUTSIDE_ZONE,),
+    Cause.FREQUENT_RELEVELLING: (FindingKind.FREQUENT_RELEVELLING,),
+    Cause.MISLEVELING: (FindingKind.LEVELLING_INACCURACY,),
+    Cause.MOTOR_RUN_TIME: (FindingKind.MOTOR_RUN_TIME, *_TRAPPED),
+    Cause.VIBRATION: (FindingKind.EXCESSIVE_VIBRATION,),
+    Cause.DOOR_FAILS_TO_OPEN: (FindingKind.DOOR_FAILS_TO_OPEN,),
+    Cause.DOOR_FAILS_TO_CLOSE: (FindingKind.DOOR_FAILS_TO_CLOSE,),
+    Cause.DOOR_HELD_OPEN: (FindingKind.DOOR_HELD_OPEN,),
+    Cause.REPEATED_REOPENING: (FindingKind.REPEATED_REOPENING,),
+    Cause.FLOOR_LOST: (FindingKind.FLOOR_POSITION_LOST,),
+    Cause.FREQUENT_RESETS: (FindingKind.FREQUENT_RESETS,),
+    Cause.LONG_IDLE: (FindingKind.LONG_IDLE,),
+    Cause.COUNTER_JUMP: (FindingKind.COUNTER_IMPLAUSIBLE,),
+    Cause.PARKED_RIDER: (),
+    Cause.CLEANER: (),
+    Cause.INSPECTION: (),
+    Cause.ZONE_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
+    Cause.BUTTON_PLAY: (FindingKind.ALARM_BUTTON,),
+    Cause.TERMINAL_REBOOT: (),
+    Cause.FIRE_RECALL: (),
+    Cause.OUT_OF_SERVICE: (),
+    Cause.EARTHQUAKE: (
+        *_TRAPPED, FindingKind.SAFETY_CIRCUIT_OPEN, FindingKind.STOPPED_OUTSIDE_ZONE,
+    ),
+    Cause.PRESENCE_STUCK_ON: (FindingKind.PRESENCE_SENSOR_STUCK,),
+    Cause.PRESENCE_STUCK_OFF: (FindingKind.PRESENCE_SENSOR_STUCK,),
+    Cause.DOOR_SWITCH_STUCK: (FindingKind.DOOR_SWITCH_FAULT,),
+    Cause.DOOR_SWITCH_FLAPPING: (FindingKind.DOOR_SWITCH_FAULT,),
+    Cause.ZONE_SWITCH_STUCK: (FindingKind.ZONE_SWITCH_FAULT,),
+    Cause.ZONE_SWITCH_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
+    Cause.FLOOR_FROZEN: (FindingKind.FLOOR_FROZEN,),
+    Cause.ACCELEROMETER_DEAD: (FindingKind.ACCELEROMETER_DEAD,),
+    Cause.SPEED_WRONG: (FindingKind.SPEED_IMPLAUSIBLE,),
+    Cause.TERMINAL_SILENT: (FindingKind.TERMINAL_SILENT,),
+    Cause.TERMINAL_BATTERY: (FindingKind.TERMINAL_ON_BATTERY,),
+    Cause.CLOCK_WRONG: (FindingKind.CLOCK_WRONG,),
+    Cause.ESCALATOR_OVERSPEED: (FindingKind.ESCALATOR_OVERSPEED,),
+    Cause.ESCALATOR_REVERSAL: (FindingKind.ESCALATOR_REVERSAL,),
+    Cause.HANDRAIL_DEVIATION: (FindingKind.HANDRAIL_DEVIATION,),
+    Cause.STEP_MISSING: (FindingKind.STEP_MISSING,),
+    Cause.EMERGENCY_STOP: (FindingKind.ESCALATOR_EMERGENCY_STOP,),
+    Cause.COVER_OPEN: (FindingKind.ESCALATOR_COVER_OPEN,),
+    Cause.ESCALATOR_SAFETY_CIRCUIT: (FindingKind.ESCALATOR_SAFETY_CIRCUIT,),
+})  # fmt: skip
+"""Finding kinds that a cause can make true; empty = it only looks like something."""
+
+
+SIZE_UNITS: Final[Mapping[Cause, str]] = MappingProxyType({
+    Cause.OVERSPEED: "percent of the rated speed",
+    Cause.UNINTENDED_MOVEMENT: "mm until it is stopped",
+    Cause.OVER_TRAVEL_TOP: "mm beyond the last landing",
+    Cause.OVER_TRAVEL_BOTTOM: "mm beyond the last landing",
+    Cause.FREQUENT_RELEVELLING: "times",
+    Cause.MISLEVELING: "mm off",
+    Cause.VIBRATION: "mm/s2 added, peak to peak",
+    Cause.REPEATED_REOPENING: "times",
+    Cause.FREQUENT_RESETS: "times",
+    Cause.COUNTER_JUMP: "runs added, negative = backwards",
+    Cause.EARTHQUAKE: "1 = the safety circuit trips at once",
+})  # fmt: skip
+"""What ``Fault.size`` counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of one lift.
+    """One fault of one unit.
 
     Parameters
     ----------
@@ -83,9 +319,13 @@ class Fault:
     presses_us
         When the trapped press the alarm button, after the onset; ``BUTTON_PLAY``: after boarding.
     release_after_us
-        When rescuers free them by themselves, after the onset; ``None`` = only on command.
+        When the trapped are freed, after the onset; ``None`` = only on command.
     lasts_us
-        Length of a look-alike or power cut, or until a rescue device acts.
+        Length of a look-alike, mode, power cut or lasting fault, or until a rescue device acts.
+    self_freed
+        At ``release_after_us`` the trapped free themselves; no rescuer comes.
+    size
+        How strong, in the unit of ``SIZE_UNITS``; 0 = the usual size.
     """
 
     lift: int
@@ -95,93 +335,8 @@ class Fault:
     presses_us: tuple[int, ...] = ()
     release_after_us: int | None = None
     lasts_us: int = 40 * SECOND_US
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Rates of drawn faults per lift and year, and what follows from one.
-
-    Parameters
-    ----------
-    entrapments_per_lift_year
-        0.04-0.2 reported cases per lift-year in the field.
-    look_alikes_per_lift_year
-        No published figure; as often as the field's visits and playing children suggest.
-    pressed_pct
-        Entrapments in which somebody presses the alarm button.
-    mean_people
-        Geometric.
-    rescue_minutes
-        Inclusive range of onset to release when nobody commands the release.
-    """
-
-    entrapments_per_lift_year: int = 1
-    look_alikes_per_lift_year: int = 12
-    pressed_pct: int = 60
-    mean_people: int = 2
-    rescue_minutes: tuple[int, int] = (8, 30)
-
-
-# weights of ENTRAPPING and LOOK_ALIKES; entrapments by the field's causes (doors, control, mains)
-_ENTRAPPING_WEIGHTS: Final = (35, 30, 15, 20)
-_LOOK_ALIKE_WEIGHTS: Final = (50, 30, 10, 10)
-
-
-def draw(
-    n_lifts: int, seed: int, start_us: int, duration_us: int, rates: Rates, multiplier: int = 1
-) -> list[Fault]:
-    """Draw faults of a fleet: a Poisson process per lift, rates times ``multiplier``."""
-    drawn: list[Fault] = []
-    for offset, per_year, causes, weights in (
-        (0, rates.entrapments_per_lift_year, ENTRAPPING, _ENTRAPPING_WEIGHTS),
-        (1, rates.look_alikes_per_lift_year, LOOK_ALIKES, _LOOK_ALIKE_WEIGHTS),
-    ):
-        if per_year * multiplier == 0:
-            continue
-        mean_s = YEAR_US // SECOND_US // (per_year * multiplier)
-        at_us = np.full(n_lifts, start_us)
-        rows = np.arange(n_lifts)
-        count = 0
-        while rows.size:
-            which = 2 * count + offset
-            first = words(seed, Stream.FAULT, rows, which)
-            gap_s = exponential(first[0], mean_s)
-            at_us[rows] += (gap_s + 1) * SECOND_US
-            kept = at_us[rows] < start_us + duration_us
-            chosen = pick(first[1], weights)
-            for lift, c in zip(rows[kept].tolist(), chosen[kept].tolist(), strict=True):
-                drawn.append(_detail(seed, lift, which, causes[c], int(at_us[lift]), rates))
-            rows, count = rows[kept], count + 1
-    return sorted(drawn, key=lambda f: (f.at_us, f.lift))
-
-
-def _detail(seed: int, lift: int, which: int, cause: Cause, at_us: int, rates: Rates) -> Fault:
-    w = words(seed, Stream.FAULT_DETAIL, lift, which)
-    people = 1 if cause in LOOK_ALIKES else int(geometric(w[0], rates.mean_people).item())
-    pressed = between(w[1], 0, 99).item() < rates.pressed_pct or cause is Cause.BUTTON_PLAY
-    first_press_s = int(between(w[2], 5, 60).item())
-    low, high = rates.rescue_minutes
-    rescue_s = int(between(w[3], low * 60, high * 60).item())
-    if cause is Cause.BUTTON_PLAY:
-        first_press_s = 1
-    return Fault(
-        lift=lift,
-        cause=cause,
-        at_us=at_us,
-        people=min(people, 6),
-        presses_us=(first_press_s * SECOND_US,) if pressed else (),
-        release_after_us=rescue_s * SECOND_US,
-        lasts_us=_lasting_s(cause, rescue_s) * SECOND_US,
-    )
-
-
-def _lasting_s(cause: Cause, drawn_s: int) -> int:
-    """Return how long it lasts [s]; a parked rider less than the 60 s of the field's window."""
-    if cause is Cause.PARKED_RIDER:
-        return 15 + drawn_s % 30
-    if cause is Cause.MAINS_CUT:
-        return 5 + drawn_s % 30  # until the rescue device has levelled: seconds to a minute
-    return 60 + drawn_s % 120
+    self_freed: bool = False
+    size: int = 0
 
 
 def for_lifts(faults: Sequence[Fault], n_lifts: int) -> list[list[Fault]]:
@@ -190,5 +345,7 @@ def for_lifts(faults: Sequence[Fault], n_lifts: int) -> list[list[Fault]]:
     for fault in sorted(faults, key=lambda f: f.at_us):
         if not 0 <= fault.lift < n_lifts:
             raise ValueError(f"fault {fault.cause} is for lift {fault.lift} of {n_lifts} lifts")
+        if fault.cause not in SIMULATED:
+            raise ValueError(f"cause {fault.cause} of lift {fault.lift} is not simulated yet")
         by_lift[fault.lift].append(fault)
     return by_lift

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from simulator.faults import catalogue as faults
-from simulator.faults.catalogue import SECOND_US, Cause, Fault, Rates
+from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.draw import Rates, draw
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.randomness import Stream, between, words
 from simulator.terminals.sensors import Cadence
@@ -147,7 +148,7 @@ def _random_faults(seed: int, lift: int, start_us: int, duration_us: int) -> lis
 
 def city(spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier: int = 1) -> Fleet:
     """Build a fleet with faults drawn at ``rates`` times ``multiplier``, added to its script."""
-    drawn = faults.draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, multiplier)
+    drawn = draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, multiplier)
     return Fleet(replace(spec, script=(*spec.script, *drawn)), seed)
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from simulator.faults import catalogue as faults
-from simulator.faults.catalogue import Cause, Fault, Rates
+from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.draw import YEAR_US, Rates, draw
 from simulator.fleet import Fleet, FleetSpec
 from simulator.scenarios.presets import SHORT_WINDOWS, as_record, city, demo_script
 from simulator.world.buildings import Mix, draw_plan, floor_labels
@@ -99,16 +100,16 @@ def test_an_area_power_cut_traps_only_where_people_ride():
 
 
 def test_drawn_faults_come_at_their_rate():
-    year_us = faults.YEAR_US
-    drawn = faults.draw(300, 1, START_US, year_us, Rates(entrapments_per_lift_year=4))
+    year_us = YEAR_US
+    drawn = draw(300, 1, START_US, year_us, Rates(entrapments_per_lift_year=4))
     counts = Counter(f.cause in faults.ENTRAPPING for f in drawn)
     assert counts[True] == pytest.approx(1200, rel=0.15)
     assert counts[False] == pytest.approx(3600, rel=0.15)
     assert all(START_US <= f.at_us < START_US + year_us for f in drawn)
     assert drawn == sorted(drawn, key=lambda f: (f.at_us, f.lift))
-    doubled = faults.draw(300, 1, START_US, year_us, Rates(4, 0), multiplier=2)
+    doubled = draw(300, 1, START_US, year_us, Rates(4, 0), multiplier=2)
     assert len(doubled) == pytest.approx(2400, rel=0.15)
-    assert faults.draw(300, 1, START_US, year_us, Rates(), multiplier=0) == []
+    assert draw(300, 1, START_US, year_us, Rates(), multiplier=0) == []
 
 
 def test_a_city_lives_with_drawn_faults():
