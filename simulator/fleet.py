@@ -5,7 +5,7 @@ it live up to an instant that the caller chooses, in steps of any size.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -82,6 +82,9 @@ class FleetSpec:
         Of registration codes (empty = 20 digits) and gateway names.
     utc_offset_hours
         Local time of the buildings.
+    share
+        Which part of the fleet lives here, ``(k, of)``: its units live, tell and are numbered as in
+        the whole fleet, and none other tells anything. Equal for any division: buildings are whole.
     """
 
     start_us: int
@@ -99,6 +102,7 @@ class FleetSpec:
     code_prefix: str = ""
     gateway_prefix: str = "sim-"
     utc_offset_hours: int = 8
+    share: tuple[int, int] = (0, 1)
 
 
 class Fleet:
@@ -130,12 +134,16 @@ class Fleet:
         )
         self.digest = Digest()
         self.now_us = spec.start_us
+        self.lifts = self.plan.share(*spec.share)
+        """Those that live here."""
+        part = self.plan.part(self.lifts)
         self._world = World(
-            self.plan, seed, spec.start_us, spec.script, _rates(spec), spec.utc_offset_hours
-        )
-        self._sensors = Sensors(self.plan, spec.cadence)
+            part, seed, spec.start_us, _own(spec, self.lifts),
+            _rates(spec)[self.lifts.start : self.lifts.stop], spec.utc_offset_hours,
+        )  # fmt: skip
+        self._sensors = Sensors(part, spec.cadence)
         self._escalators = Escalators(
-            EscalatorPlan(spec.n_lifts, units), seed, spec.start_us,
+            EscalatorPlan(spec.n_lifts, units, spec.share), seed, spec.start_us,
             spec.cadence.moving_us, spec.cadence.idle_us,
         )  # fmt: skip
         self._index = {code: i for i, code in enumerate(self.codes)}
@@ -143,6 +151,7 @@ class Fleet:
     def frames_until(self, t_us: int) -> Frames:
         """Live until ``t_us`` (exclusive); return the frames since the last call in time order."""
         frames = self._sensors.frames(self._world.advance(t_us))
+        frames = frames.replace(lift=frames["lift"] + self.lifts.start)
         if self._escalators and self.spec.escalators + self.spec.walks:
             stairs = self._escalators.frames_until(t_us)
             frames = Frames.concat([frames, stairs]).in_time_order()
@@ -155,11 +164,15 @@ class Fleet:
 
         An instant that is past already means now. A lift without trapped people does nothing.
         """
-        self._world.release(self._index[lift] if isinstance(lift, str) else lift, at_us)
+        number = self._index[lift] if isinstance(lift, str) else lift
+        if number not in self.lifts:
+            raise ValueError(f"lift {lift} does not live in share {self.spec.share} of its fleet")
+        self._world.release(number - self.lifts.start, at_us)
 
     def truth(self) -> list[TruthEvent]:
         """Return the true events so far, by onset."""
-        return self._world.truth()
+        first = self.lifts.start
+        return [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
 
     def to_wire(self, frames: Frames) -> list[WireFrame]:
         """Return frames as wire objects."""
@@ -208,6 +221,19 @@ def _plan(spec: FleetSpec, seed: int) -> Plan:
     for choice in spec.terminals:
         plan = with_terminals(plan, list(choice.lifts), choice.terminal, choice.presence)
     return plan
+
+
+def _own(spec: FleetSpec, lifts: range) -> list[Fault]:
+    """Return the faults of ``lifts``, numbered from the first of them, and those of no lift.
+
+    The latter are left for the world to refuse.
+    """
+    everybody = range(spec.n_lifts)
+    return [
+        replace(f, lift=f.lift - lifts.start)
+        for f in spec.script
+        if f.lift in lifts or f.lift not in everybody
+    ]
 
 
 def _rates(spec: FleetSpec) -> NDArray[np.int64]:

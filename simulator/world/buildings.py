@@ -5,7 +5,7 @@ Ranges are those of the domain facts, "Physics and traffic" (housing, office), p
 express run through a blind zone takes more than a minute.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any, Final
 
@@ -104,6 +104,10 @@ class Plan:
         Has an automatic rescue device for power cuts.
     codes, labels
         Registration code and floor labels of each lift.
+    first_lift
+        Number of the first lift in the whole fleet, if this is a ``part`` of it. Draws about a
+        lift are keyed by ``first_lift`` + row, those about a building by ``building``: lifts live
+        the same life in a part as in the whole.
     """
 
     building: NDArray[np.int64]
@@ -123,10 +127,28 @@ class Plan:
     rescue_device: NDArray[np.bool_]
     codes: tuple[str, ...]
     labels: tuple[tuple[str, ...], ...]
+    first_lift: int = 0
 
     def __len__(self) -> int:
         """Return the number of lifts."""
         return len(self.codes)
+
+    def part(self, lifts: range) -> "Plan":
+        """Return the plan of these lifts alone; their buildings keep their numbers."""
+        cut = {
+            f.name: value[lifts.start : lifts.stop]
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), np.ndarray | tuple)
+        }
+        return replace(self, **cut, first_lift=self.first_lift + lifts.start)
+
+    def share(self, k: int, of: int) -> range:
+        """Return the lifts of share ``k`` of ``of`` shares of about equal size, whole buildings."""
+        n = len(self)
+        starts = np.flatnonzero(np.r_[True, self.building[1:] != self.building[:-1]])
+        ends = np.append(starts, n)
+        low, high = (int(ends[np.searchsorted(ends, i * n // of)]) for i in (k, k + 1))
+        return range(low, high)
 
     def nearest_landing(
         self, lifts: NDArray[Any], height_m: NDArray[np.float64]

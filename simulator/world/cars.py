@@ -248,8 +248,9 @@ class Cars:
         if not rows.size:
             return
         closing_us, again = doors.closing_us(
-            self.seed, rows, self._closings[rows], self.plan.closing_us[rows], self._reopened[rows]
-        )
+            self.seed, self.plan.first_lift + rows, self._closings[rows],
+            self.plan.closing_us[rows], self._reopened[rows],
+        )  # fmt: skip
         self._closings[rows] += 1
         self._opens_again[rows] = again
         self.enter(rows, Phase.CLOSING, t_us, closing_us)

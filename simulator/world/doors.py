@@ -17,7 +17,7 @@ MAX_REOPENINGS: Final = 3
 
 
 def closing_us(
-    seed: int, rows: NDArray[np.int64], closings: NDArray[Any], full_us: NDArray[Any],
+    seed: int, lifts: NDArray[np.int64], closings: NDArray[Any], full_us: NDArray[Any],
     reopened: NDArray[Any],
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:  # fmt: skip
     """Return how long the door of each lift closes now, and whether it then opens again.
@@ -26,8 +26,8 @@ def closing_us(
     ----------
     seed
         Seed of the world.
-    rows
-        Lifts.
+    lifts
+        Numbers of the lifts in the whole fleet.
     closings
         Closings of each lift so far: the index of the draw.
     full_us
@@ -35,7 +35,7 @@ def closing_us(
     reopened
         How often this stop's door was reopened already.
     """
-    drawn = words(seed, Stream.DOOR, rows, closings)
+    drawn = words(seed, Stream.DOOR, lifts, closings)
     again = chance(drawn[0], REOPEN_PPM) & (reopened < MAX_REOPENINGS)
     part_pct = between(drawn[1], 30, 80)
     return np.where(again, full_us * part_pct // 100 // 1000 * 1000, full_us), again

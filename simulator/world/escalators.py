@@ -32,10 +32,18 @@ class EscalatorPlan:
         Index of the first unit in the fleet.
     units
         ``Unit.ESCALATOR`` or ``Unit.WALK`` of each.
+    share
+        Which of ``units`` run here, as ``(k, of)``: every ``of``-th from ``k`` on.
     """
 
     first: int
     units: tuple[Unit, ...]
+    share: tuple[int, int] = (0, 1)
+
+    def running(self) -> range:
+        """Return the positions in ``units`` of those that run here."""
+        k, of = self.share
+        return range(k, len(self.units), of)
 
 
 class Escalators:
@@ -54,7 +62,7 @@ class Escalators:
 
     def frames_until(self, until_us: int) -> Frames:
         """Return the frames of ``[last call, until_us)`` in time order."""
-        parts = [self._of_unit(i, until_us) for i in range(len(self._plan.units))]
+        parts = [self._of_unit(i, until_us) for i in self._plan.running()]
         self._now_us = max(self._now_us, until_us)
         return Frames.concat(parts).in_time_order()
 

@@ -70,7 +70,7 @@ class Arrivals:
 
     def proceed(self, rows: NDArray[np.int64]) -> None:
         """Find the next person of each lift in ``rows`` (those who have any)."""
-        drawn = words(self._seed, Stream.ARRIVAL, rows, self._count[rows])
+        drawn = words(self._seed, Stream.ARRIVAL, self._plan.first_lift + rows, self._count[rows])
         self._count[rows] += 1
         self._busy[rows] += exponential(drawn[0], HOUR_US * 100 // self._rate_pct[rows])
         self.next_us[rows] = self._instant(rows)

@@ -3,13 +3,19 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from simulator.faults.draw import Rates, draw
+from simulator.fleet import Fleet, FleetSpec
+from simulator.frames import Frames
 from simulator.network.channel import FIELD_CHANNEL, ChannelSpec, Outage, Restart, WrongClock
 from simulator.publishing.feed import FleetFeed, SteadyLoad
 from simulator.scenarios.presets import demo_script, random_fleet
+from simulator.world.buildings import Mix
 
 START_US = 1_774_314_000_000_000
 SECOND_US = 1_000_000
@@ -116,3 +122,23 @@ def test_vector_units_change_nothing():
         for env in (plain, without)
     }
     assert digests == {digest(4, 120 * SECOND_US)}
+
+
+@pytest.mark.parametrize("shares", [2, 3, 7])
+def test_a_lift_lives_the_same_life_in_a_share_as_in_the_whole_fleet(shares):
+    """Draws about a lift are keyed by ``plan.first_lift`` + row, never by the row alone."""
+    script = draw(60, 9, START_US, 3600 * SECOND_US, Rates(), 20_000)
+    spec = FleetSpec(
+        START_US + 8 * 3600 * SECOND_US, 60, escalators=3, walks=2, rate_pct=300,
+        mix=Mix(absent=15, rescue_device_pct=50), script=tuple(script),
+    )  # fmt: skip
+    end_us = spec.start_us + 1200 * SECOND_US
+    whole = Fleet(spec, 9)
+    frames = whole.frames_until(end_us)
+    parts = [Fleet(replace(spec, share=(k, shares)), 9) for k in range(shares)]
+    joined = Frames.concat(part.frames_until(end_us) for part in parts).in_time_order()
+    for name in frames.columns:
+        np.testing.assert_array_equal(joined[name], frames[name], err_msg=name)
+    events = [event for part in parts for event in part.truth()]
+    assert sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind)) == whole.truth()
+    assert len(events) > 3
