@@ -20,6 +20,7 @@ _MASK: Final = np.uint64(0xFFFFFFFF)
 _32: Final = np.uint64(32)
 _ROUNDS: Final = 10
 _TABLE_BITS: Final = 12
+_NORMAL_BITS: Final = 10
 _FIXED_POINT_BITS: Final = 20
 
 Words = NDArray[np.uint64]
@@ -41,6 +42,10 @@ class Stream(IntEnum):
     CHANNEL_MESSAGE = 17
     OFFLINE = 18
     SCENARIO = 32
+    GEOGRAPHY = 40
+    MASS = 41
+    RESCUE = 42
+    ESCALATOR_FAULT = 43
 
 
 def words(
@@ -115,6 +120,16 @@ def exponential(word: Words, mean: ArrayLike) -> NDArray[np.int64]:
     return (np.asarray(mean, "i8") * drawn) >> _FIXED_POINT_BITS
 
 
+def lognormal(word: Words, median: int, sigma_pct: int) -> NDArray[np.int64]:
+    """Return lognormal integers: ``median`` (below 2**38) times exp(``sigma_pct`` / 100 x normal).
+
+    The normal is cut off at its outermost of 2**10 equal steps of probability, 3.3 sigma.
+    """
+    table = _lognormal_table(sigma_pct)
+    drawn = table[(word >> np.uint64(32 - _NORMAL_BITS)).astype("i8")]
+    return (np.asarray(median, "i8") * drawn) >> _FIXED_POINT_BITS
+
+
 def geometric(word: Words, mean: int) -> NDArray[np.int64]:
     """Return 1, 2, 3 ... with the given whole ``mean`` >= 1, cut off at 64."""
     # P(X > k) = (1 - 1/mean)^k, in exact integers of 2**-32
@@ -133,3 +148,42 @@ def _exponential_table() -> NDArray[np.int64]:
         scale = Decimal(1 << _FIXED_POINT_BITS)
         steps = [(Decimal(2 * i + 1) / Decimal(2 * n)).ln() for i in range(n)]
         return np.array([int((-s * scale).to_integral_value()) for s in steps], "i8")
+
+
+@cache
+def _lognormal_table(sigma_pct: int) -> NDArray[np.int64]:
+    """Return exp(sigma z) at the normal quantiles of 2**10 equal steps, times 2**20."""
+    with localcontext() as context:
+        context.prec = 28
+        scale = Decimal(1 << _FIXED_POINT_BITS)
+        sigma = Decimal(sigma_pct) / 100
+        upper = _upper_normal_quantiles(1 << (_NORMAL_BITS - 1))
+        steps = [-z for z in reversed(upper)] + upper
+        return np.array([int(((sigma * z).exp() * scale).to_integral_value()) for z in steps], "i8")
+
+
+def _upper_normal_quantiles(n: int) -> list[Decimal]:
+    """Return the quantiles at the middles of ``n`` equal steps above the median, ascending."""
+    root = (2 * Decimal("3.141592653589793238462643383279503")).sqrt()
+    quantiles, z = [], Decimal(0)
+    for i in range(n):
+        wanted = Decimal(2 * i + 1) / Decimal(4 * n)  # of probability above the median
+        for _ in range(50):
+            density = (-z * z / 2).exp() / root
+            step = (wanted - density * _normal_series(z)) / density
+            z += step
+            if abs(step) < Decimal("1e-20"):
+                break
+        quantiles.append(z)
+    return quantiles
+
+
+def _normal_series(z: Decimal) -> Decimal:
+    """Return z + z^3/3 + z^5/15 + ...: probability between 0 and z over the density at z."""
+    term = total = z
+    k = 1
+    while abs(term) > Decimal("1e-24"):
+        k += 2
+        term = term * z * z / k
+        total += term
+    return total
