@@ -11,8 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator import geography
+from simulator.faults import mass
 from simulator.faults.catalogue import Fault
+from simulator.faults.mass import MassEvent
 from simulator.frames import Digest, Frames
+from simulator.geography import City
 from simulator.publishing.wire import to_wire
 from simulator.source import RegistryRow
 from simulator.terminals.sensors import Cadence, Sensors
@@ -32,7 +36,6 @@ from simulator.world.world import World
 from telemetry.columns import Unit
 from telemetry.wire import WireFrame
 
-_DISTRICTS: Final = ("Wuchang", "Hankou", "Hanyang", "Qingshan")
 _MAINTAINERS: Final = ("Changjiang Lift Service", "Donghu Elevator", "Huanghe Lift")
 _KIND_NAMES: Final = {
     Building.HOUSING: "Garden House",
@@ -72,6 +75,10 @@ class FleetSpec:
         Lifts to which only scripted people come.
     script
         Faults.
+    city
+        Its districts and their feeders.
+    mass_events
+        Power cuts and earthquakes; their faults join the script.
     terminals
         Exchanged terminals.
     params
@@ -96,6 +103,8 @@ class FleetSpec:
     rate_pct: int = 100
     quiet: tuple[int, ...] = ()
     script: tuple[Fault, ...] = ()
+    city: City = field(default_factory=City)
+    mass_events: tuple[MassEvent, ...] = ()
     terminals: tuple[TerminalChoice, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     lifts_per_gateway: int = 4
@@ -128,6 +137,13 @@ class Fleet:
         self.codes = self.plan.codes + more
         self.units = (Unit.LIFT,) * spec.n_lifts + units
         self.labels = self.plan.labels + ((),) * len(units)
+        self.buildings = _buildings(self.plan, len(units))
+        """Number of the building of each unit."""
+        self.geography = geography.draw(self.buildings, seed, spec.city)
+        self.script = (
+            *spec.script, *mass.script(spec.mass_events, self.geography, spec.n_lifts, seed)
+        )  # fmt: skip
+        """All faults, those of mass events too."""
         self.gateway_of = np.arange(len(self.codes)) // spec.lifts_per_gateway
         self.gateways = tuple(
             f"{spec.gateway_prefix}{g + 1:04d}" for g in range(int(self.gateway_of[-1]) + 1)
@@ -138,7 +154,7 @@ class Fleet:
         """Those that live here."""
         part = self.plan.part(self.lifts)
         self._world = World(
-            part, seed, spec.start_us, _own(spec, self.lifts),
+            part, seed, spec.start_us, _own(self.script, spec.n_lifts, self.lifts),
             _rates(spec)[self.lifts.start : self.lifts.stop], spec.utc_offset_hours,
         )  # fmt: skip
         self._sensors = Sensors(part, spec.cadence)
@@ -195,24 +211,25 @@ class Fleet:
 
     def _row(self, i: int) -> RegistryRow:
         is_lift = i < self.spec.n_lifts
-        number = int(self.plan.building[i]) + 1 if is_lift else 0
-        kind = Building(int(self.plan.kind[i])) if is_lift else Building.OFFICE
+        number = int(self.buildings[i]) + 1
+        kind = _KIND_NAMES[Building(int(self.plan.kind[i]))] if is_lift else "Metro Station"
         model = Terminal(int(self.plan.terminal[i])).name.lower() if is_lift else "stairs"
         return RegistryRow(
             code=self.codes[i],
             sticker=f"{420000 + i:06d}",
             unit=int(self.units[i]),
-            building=f"{_KIND_NAMES[kind]} {number}",
+            building=f"{kind} {number}",
             address=f"{number} Jiefang Avenue",
-            district=_DISTRICTS[number % len(_DISTRICTS)],
+            district=self.geography.district_name(i),
             maintainer=_MAINTAINERS[number % len(_MAINTAINERS)],
-            use_unit=f"{_KIND_NAMES[kind]} {number} Management",
+            use_unit=f"{kind} {number} Management",
             insurer="Simulated Mutual",
             policy=f"SIM-{i + 1:06d}",
             model=model,
             rated_speed_mps=float(self.plan.rated_mps[i]) if is_lift else None,
             gateway=self.gateways[int(self.gateway_of[i])],
             params=dict(self.spec.params) if is_lift else {},
+            feeder=self.geography.feeder_name(i),
         )
 
 
@@ -223,15 +240,21 @@ def _plan(spec: FleetSpec, seed: int) -> Plan:
     return plan
 
 
-def _own(spec: FleetSpec, lifts: range) -> list[Fault]:
+def _buildings(plan: Plan, n_stairs: int) -> NDArray[np.int64]:
+    """Return the number of the building of each unit; four escalators or walks share one."""
+    first = int(plan.building.max(initial=-1)) + 1
+    return np.concatenate([plan.building, first + np.arange(n_stairs) // 4])
+
+
+def _own(script: Sequence[Fault], n_lifts: int, lifts: range) -> list[Fault]:
     """Return the faults of ``lifts``, numbered from the first of them, and those of no lift.
 
     The latter are left for the world to refuse.
     """
-    everybody = range(spec.n_lifts)
+    everybody = range(n_lifts)
     return [
         replace(f, lift=f.lift - lifts.start)
-        for f in spec.script
+        for f in script
         if f.lift in lifts or f.lift not in everybody
     ]
 

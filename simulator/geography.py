@@ -1,7 +1,7 @@
 """Where in the city a unit is: its district, and the branch of the mains that feeds it.
 
-Drawn per building, so all lifts of a building lie in one district and hang on one feeder. Nothing
-here knows lifts: what strikes a district is ``faults.mass``, who frees its people ``rescuers``.
+Drawn per building, so all lifts of a building lie in one district and hang on one feeder. What
+strikes a district is ``faults.mass``.
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,10 @@ from simulator.truth import LookAlike, TruthEvent
 
 @dataclass(frozen=True, slots=True)
 class RegistryRow:
-    """One unit as the registry wants it; names are those of table ``elevators``."""
+    """One unit as the registry wants it; names are those of table ``elevators``.
+
+    ``feeder``, the branch of the mains it hangs on, is known to the simulator alone.
+    """
 
     code: str
     sticker: str
@@ -30,6 +33,7 @@ class RegistryRow:
     rated_speed_mps: float | None
     gateway: str
     params: Mapping[str, Any]
+    feeder: str = ""
 
 
 class Source(Protocol):

@@ -153,5 +153,5 @@ def city(spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier:
 
 
 def as_record(row: Any) -> dict[str, Any]:
-    """Return a registry row as a dictionary, ``params`` included."""
-    return {name: getattr(row, name) for name in row.__slots__}
+    """Return a registry row as the service registers it, ``params`` included."""
+    return {name: getattr(row, name) for name in row.__slots__ if name != "feeder"}

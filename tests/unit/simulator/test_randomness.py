@@ -9,6 +9,7 @@ from simulator.randomness import (
     chance,
     exponential,
     geometric,
+    lognormal,
     philox,
     pick,
     words,
@@ -72,3 +73,10 @@ def test_exponential_table_is_what_it_was():
     # computed by decimal, so equal on every machine; a change would change every seed's world
     w = np.array([0, 2**31, 2**32 - 1], "u8")
     assert exponential(w, 2**20).tolist() == [9448627, 726562, 128]
+
+
+def test_lognormal_draws_have_their_median_and_tail():
+    drawn = lognormal(words(1, Stream.RESCUE, np.arange(100_000), 0)[0], 676, 36)
+    assert abs(np.median(drawn) - 676) < 5
+    assert abs(drawn.mean() - 676 * np.exp(0.36**2 / 2)) < 5
+    assert abs((drawn < 1_800).mean() - 0.997) < 0.001
