@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simulator.world import doors, motion
 from simulator.world.buildings import Plan
 from simulator.world.people import People
-from simulator.world.state import Motion, Phase, Rows, State
+from simulator.world.state import HELD, Motion, Phase, Rows, State
 from simulator.world.traffic import NEVER_US, Arrivals
 from telemetry.columns import Power
 
@@ -28,7 +28,11 @@ RESCUE_MPS: Final = 0.3
 
 
 class Hooks(Protocol):
-    """What may interfere with ordinary life."""
+    """What may interfere with ordinary life.
+
+    A hook takes a lift over by letting it enter one of the phases ``state.HELD``; ordinary life
+    then goes on without it until it is handed back (``open``, ``close``, ``settle``, ``move``).
+    """
 
     wake_us: NDArray[np.int64]
 
@@ -50,6 +54,10 @@ class Hooks(Protocol):
 
     def boarding(self, rows: Rows, t_us: Rows) -> None:
         """Everybody who wanted out is out."""
+        ...
+
+    def closing(self, rows: Rows, t_us: Rows) -> None:
+        """Doors are told to close."""
         ...
 
     def closed(self, rows: Rows, t_us: Rows) -> None:
@@ -81,6 +89,10 @@ class Cars:
         self.state = State(n, start_us)
         self.phase_end_us = np.full(n, start_us)
         self.hooks: Hooks | None = None
+        self.obstructed = np.zeros(n, "i8")
+        """How many closings something will be in the way of the doors."""
+        self.off_m = np.zeros(n)
+        """How far off its landings the car stops [m]."""
         self._heading = np.ones(n, "i1")
         self._target = np.zeros(n, "i8")
         self._closings = np.zeros(n, "i8")
@@ -97,6 +109,7 @@ class Cars:
             Phase.CLOSED: self._start,
             Phase.RESCUE: self._moved,
             Phase.PARKED: self.settle,
+            Phase.AJAR: self._moved,
         }
 
     def turn(self, rows: Rows, t_us: Rows) -> None:
@@ -116,6 +129,7 @@ class Cars:
     def settle(self, rows: Rows, t_us: Rows) -> None:
         """Let people arrive, then decide: open here, go somewhere, or idle."""
         self._admit(rows, t_us)
+        rows, t_us = self._not_held(rows, t_us)
         floor = self.state["floor"][rows]
         room = self.people.riders(rows) < self.plan.capacity[rows]
         here = (self.people.waiting_at(rows, floor) > 0) & room
@@ -124,6 +138,12 @@ class Cars:
         rows, t_us, floor = rows[~here], t_us[~here], floor[~here]
         if rows.size:
             self._go(rows, t_us, floor)
+
+    def bring(self, lift: int, people: int, origin: int, destination: int) -> None:
+        """Let people come who take this lift and no other."""
+        row = np.array([lift])
+        for _ in range(people):
+            self.people.arrive(row, np.array([origin]), np.array([destination]))
 
     def open(self, rows: Rows, t_us: Rows) -> None:
         """Begin to open the doors of a stop."""
@@ -135,7 +155,7 @@ class Cars:
     ) -> None:
         """Begin a trip to the landing ``target`` of each lift."""
         state, plan = self.state, self.plan
-        way_m = plan.landings_m[rows, target] - state["height_m"][rows]
+        way_m = plan.landings_m[rows, target] + self.off_m[rows] - state["height_m"][rows]
         trips = motion.plan(
             np.abs(way_m), speed_mps, plan.acceleration_mps2[rows], plan.jerk_mps3[rows]
         )
@@ -159,6 +179,11 @@ class Cars:
     def count_riders(self, rows: Rows) -> None:
         """Take the number of riders over into the state."""
         self.state["riders"][rows] = self.people.riders(rows)
+
+    def _not_held(self, rows: Rows, t_us: Rows) -> tuple[Rows, Rows]:
+        """Leave out the lifts that hooks took over."""
+        free = ~HELD[self.state["phase"][rows]]
+        return rows[free], t_us[free]
 
     def _admit(self, rows: Rows, t_us: Rows) -> None:
         arrivals = self.arrivals
@@ -200,8 +225,8 @@ class Cars:
 
     def _moved(self, rows: Rows, t_us: Rows) -> None:
         state = self.state
-        ordinary = state["phase"][rows] == Phase.MOVING
-        landing_m = self.plan.landings_m[rows, self._target[rows]]
+        ordinary = state["phase"][rows] != Phase.RESCUE
+        landing_m = self.plan.landings_m[rows, self._target[rows]] + self.off_m[rows]
         state["travelled_m"][rows] += np.abs(landing_m - state["height_m"][rows])
         state["height_m"][rows] = landing_m
         state["floor"][rows] = self._target[rows]
@@ -225,6 +250,7 @@ class Cars:
         self.count_riders(rows)
         if self.hooks:
             self.hooks.boarding(rows, t_us)
+        rows, t_us = self._not_held(rows, t_us)
         dark = self.state["power"][rows] == Power.BATTERY
         self.enter(rows[dark], Phase.DARK_OPEN, t_us[dark], NEVER_US - t_us[dark])
         self.board(rows[~dark], t_us[~dark])
@@ -245,12 +271,21 @@ class Cars:
         more = (self.people.waiting_at(rows, floor) > 0) & room
         self.board(rows[more], t_us[more])
         rows, t_us = rows[~more], t_us[~more]
-        if not rows.size:
-            return
+        if self.hooks:
+            self.hooks.closing(rows, t_us)
+        rows, t_us = self._not_held(rows, t_us)
+        if rows.size:
+            self.close(rows, t_us)
+
+    def close(self, rows: Rows, t_us: Rows) -> None:
+        """Begin to close the doors."""
         closing_us, again = doors.closing_us(
             self.seed, self.plan.first_lift + rows, self._closings[rows],
             self.plan.closing_us[rows], self._reopened[rows],
         )  # fmt: skip
+        in_the_way = self.obstructed[rows] > 0
+        again |= in_the_way
+        self.obstructed[rows] -= in_the_way
         self._closings[rows] += 1
         self._opens_again[rows] = again
         self.enter(rows, Phase.CLOSING, t_us, closing_us)

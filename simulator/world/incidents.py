@@ -126,7 +126,6 @@ class Incidents:
         for lift, _, fault in self._due(rows, t_us):
             if self.wake_us[lift] == NEVER_US:
                 continue  # they came already
-            row = np.array([lift])
             if fault.cause is Cause.INSPECTION:
                 if people.doing[lift].any():
                     continue  # the mechanic waits until the lift is empty
@@ -136,8 +135,7 @@ class Incidents:
             away = min(RIDE_LANDINGS, top)
             far = floor + away if floor + away <= top else floor - away
             far = min(max(far, 0), top)
-            for _ in range(fault.people):
-                people.arrive(row, np.array([floor]), np.array([far]))
+            self.cars.bring(lift, fault.people, floor, far)
             self.wake_us[lift] = NEVER_US
 
     def departed(self, rows: Rows, t_us: Rows) -> None:
@@ -178,6 +176,9 @@ class Incidents:
                 for after_us in fault.presses_us:
                     self.pokes.plan(lift, t + after_us, Poke.PRESS)
                 self._disarm(lift)
+
+    def closing(self, rows: Rows, t_us: Rows) -> None:
+        """Nothing holds doors yet."""
 
     def closed(self, rows: Rows, t_us: Rows) -> None:
         """Let a rider stand in the closed car without pressing anything."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.world.motion import Floats, Trips, brake, sample
-from telemetry.columns import Door, Mode
+from telemetry.columns import Door, Mode, Power
 
 Rows = NDArray[np.int64]
 Pieces = Mapping[str, NDArray[Any]]
@@ -47,17 +47,53 @@ class Phase(IntEnum):
     """Without mains, closed, nobody inside."""
     DARK_OPEN = 13
     """Without mains, doors open at a landing."""
+    AJAR = 14
+    """Runs with its doors open: an ordinary trip but for that."""
+    CREEP = 15
+    """Leaves a landing by itself with its doors open."""
+    HANGING = 16
+    """Stands outside the door zone with its doors open."""
+    HELD_OPEN = 17
+    """Stands at a landing with its doors open and does not close them."""
+    SILENT = 18
+    """Closed at a landing, nobody inside, takes no calls."""
+    SLIPPING = 19
+    """The drive turns, the car does not move."""
+    SINKING = 20
+    """Closed at a landing, nobody inside, sinks slowly."""
+    LEVELLING = 21
+    """Runs back to the landing from which it sank, closed."""
 
 
-DOOR: Final = np.array([
-    Door.CLOSED, Door.CLOSED, Door.CLOSED, Door.OPENING, Door.OPEN, Door.OPEN, Door.CLOSING,
-    Door.CLOSED, Door.CLOSED, Door.CLOSED, Door.CLOSED, Door.CLOSED, Door.CLOSED, Door.OPEN,
-])  # fmt: skip
+_ALL: Final = np.arange(len(Phase))
+_OPEN: Final = (
+    Phase.LEAVING, Phase.BOARDING, Phase.DARK_OPEN, Phase.AJAR, Phase.CREEP, Phase.HANGING,
+    Phase.HELD_OPEN,
+)  # fmt: skip
+DOOR: Final = np.select(
+    [np.isin(_ALL, _OPEN), _ALL == Phase.OPENING, _ALL == Phase.CLOSING],
+    [Door.OPEN, Door.OPENING, Door.CLOSING],
+    Door.CLOSED,
+)
 """Door status by phase."""
-RUNNING: Final = np.isin(np.arange(len(Phase)), [Phase.MOVING, Phase.BRAKING, Phase.RESCUE])
-"""Phases in which the car moves."""
-QUIET: Final = np.isin(np.arange(len(Phase)), [Phase.IDLE, Phase.DARK, Phase.DARK_OPEN])
+RUNNING: Final = np.isin(_ALL, [
+    Phase.MOVING, Phase.BRAKING, Phase.RESCUE, Phase.AJAR, Phase.CREEP, Phase.SLIPPING,
+    Phase.LEVELLING,
+])  # fmt: skip
+"""Phases in which the car moves, or its drive turns."""
+QUIET: Final = np.isin(_ALL, [
+    Phase.IDLE, Phase.DARK, Phase.DARK_OPEN, Phase.SILENT, Phase.SINKING,
+])  # fmt: skip
 """Phases in which a heartbeat is enough."""
+HELD: Final = np.isin(_ALL, [
+    Phase.BRAKING, Phase.STUCK, Phase.CREEP, Phase.HANGING, Phase.HELD_OPEN, Phase.SILENT,
+    Phase.SLIPPING, Phase.SINKING, Phase.LEVELLING,
+])  # fmt: skip
+"""Phases that incidents begin and end; ordinary life goes on without these lifts."""
+_ORDINARY: Final = np.isin(_ALL, [
+    Phase.IDLE, Phase.MOVING, Phase.ARRIVED, Phase.OPENING, Phase.LEAVING, Phase.BOARDING,
+    Phase.CLOSING, Phase.CLOSED, Phase.AJAR,
+])  # fmt: skip
 
 
 class Motion(IntEnum):
@@ -91,6 +127,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "button": "i1",
     "codes": "i8",
     "flapping": "i1",  # door zone switch chatters
+    "shaking_mmps2": "i8",  # vibration added by a fault, peak to peak
     "runs": "i8",
     "door_cycles": "i8",
     "travelled_m": "f8",  # before the present motion
@@ -111,6 +148,11 @@ class State:
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return the array of a field; writing into it changes the state."""
         return self.fields[name]
+
+    def serving(self) -> NDArray[np.bool_]:
+        """Tell which lifts take calls, shape (n_lifts,); the others are out of service."""
+        ordinary = _ORDINARY[self["phase"]] & (self["mode"] == Mode.NORMAL)
+        return ordinary & (self["power"] == Power.MAINS)
 
     def pieces(self, rows: Rows, lo_us: NDArray[Any], hi_us: NDArray[Any] | int) -> Pieces:
         """Copy the present pieces of ``rows``, cut to ``[lo_us, hi_us)``."""

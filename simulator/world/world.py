@@ -23,10 +23,8 @@ from simulator.world.buildings import Plan
 from simulator.world.cars import Cars
 from simulator.world.incidents import Incidents
 from simulator.world.pokes import Poke
-from simulator.world.state import Phase, Pieces
+from simulator.world.state import HELD, Pieces
 from simulator.world.traffic import Arrivals
-
-_ONLY_INCIDENTS = np.array([Phase.BRAKING, Phase.STUCK])
 
 
 class World:
@@ -96,7 +94,7 @@ class World:
         if poked.any():
             self.incidents.serve(rows[poked])
         rows, t_us = rows[~poked], t_us[~poked]
-        special = np.isin(self.cars.state["phase"][rows], _ONLY_INCIDENTS)
+        special = HELD[self.cars.state["phase"][rows]]
         if special.any():
             self.incidents.turn(rows[special], t_us[special])
         self.cars.turn(rows[~special], t_us[~special])
