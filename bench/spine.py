@@ -23,7 +23,7 @@ from service.demo.report import percentile
 from service.rig import Rig, RigSettings
 from service.stack import open_stack
 from service.times import to_us
-from simulator.network.channel import Message
+from simulator.network.messages import Message
 from simulator.publishing.feed import SteadyLoad
 from simulator.publishing.publish import Publisher, PublishSettings
 from telemetry.batch import FrameBatch

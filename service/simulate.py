@@ -19,7 +19,7 @@ from service.commands.failures import SETTINGS, UNAVAILABLE, CommandError
 from service.settings import MqttSettings, load
 from simulator.faults.draw import Rates
 from simulator.fleet import Fleet, FleetSpec
-from simulator.network.channel import FIELD_CHANNEL, ChannelSpec
+from simulator.network.spec import NOISY_NETWORK, NetworkSpec
 from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad, TapeFeed
 from simulator.publishing.live import FAST_STEP_US, Progress, run_live, start_of_run
 from simulator.publishing.publish import Publisher, PublishError, PublishSettings
@@ -97,7 +97,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
     else:
         spec = FleetSpec(start_us, lifts, escalators=escalators, rate_pct=traffic)
         fleet = city(spec, seed, duration_us, Rates(), faults)
-        feed = FleetFeed(fleet, _channel(per_message, noise=noise), seed)
+        feed = FleetFeed(fleet, _network(per_message, noise=noise), seed)
         run = Run(feed, start_us, end_us, pace, announce=True)
     summary = _made(run) if count else asyncio.run(_published(run, connections))
     summary |= _of_fleet(run.feed, truth)
@@ -112,9 +112,9 @@ def _span(duration_us: int, pace: float | None) -> tuple[int, int]:
     return start_us, start_us + duration_us
 
 
-def _channel(per_message: int, *, noise: bool) -> ChannelSpec:
+def _network(per_message: int, *, noise: bool) -> NetworkSpec:
     return replace(
-        FIELD_CHANNEL if noise else ChannelSpec(),
+        NOISY_NETWORK if noise else NetworkSpec(),
         frames_per_message=per_message,
         linger_us=SECOND_US if per_message > 1 else 0,
     )

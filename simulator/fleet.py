@@ -17,10 +17,9 @@ from simulator.faults.catalogue import Fault
 from simulator.faults.mass import MassEvent
 from simulator.frames import Digest, Frames
 from simulator.geography import City
-from simulator.publishing.wire import to_wire
 from simulator.source import RegistryRow
 from simulator.terminals.sensors import Cadence, Sensors
-from simulator.truth import TruthEvent
+from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import (
     Building,
     Mix,
@@ -34,7 +33,6 @@ from simulator.world.buildings import (
 from simulator.world.escalators import EscalatorPlan, Escalators
 from simulator.world.world import World
 from telemetry.columns import Unit
-from telemetry.wire import WireFrame
 
 _MAINTAINERS: Final = ("Changjiang Lift Service", "Donghu Elevator", "Huanghe Lift")
 _KIND_NAMES: Final = {
@@ -190,9 +188,9 @@ class Fleet:
         first = self.lifts.start
         return [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
 
-    def to_wire(self, frames: Frames) -> list[WireFrame]:
-        """Return frames as wire objects."""
-        return to_wire(frames, self.codes, self.labels)
+    def look_alikes(self) -> list[LookAlike]:
+        """Return the look-alikes so far, by their beginning."""
+        return []
 
     def people(self) -> dict[str, int]:
         """Return how many people arrived, left, took the stairs, wait and ride."""

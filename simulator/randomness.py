@@ -41,6 +41,10 @@ class Stream(IntEnum):
     CHANNEL = 16
     CHANNEL_MESSAGE = 17
     OFFLINE = 18
+    CLOCK_SKEW = 19
+    CLOCK_LOSS = 20
+    CLOCK_STEP = 21
+    GATEWAY_RESTART = 22
     SCENARIO = 32
     GEOGRAPHY = 40
     MASS = 41

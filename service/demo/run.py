@@ -14,7 +14,8 @@ from service.desk import Received
 from service.rig import Rig, RigSettings
 from service.times import to_us
 from simulator.fleet import Fleet
-from simulator.network.channel import ChannelSpec, FrameKey, Message
+from simulator.network.messages import FrameKey, Message
+from simulator.network.spec import NetworkSpec
 from simulator.publishing.feed import FleetFeed
 from simulator.publishing.live import Progress, run_live
 from simulator.publishing.publish import Observer, Publisher, PublishSettings
@@ -29,7 +30,7 @@ FRAMES: Final = "hoistway_frames_"
 ENDLESS_S: Final = 24 * 3600
 SCRIPT_S: Final = 60
 """The script's entrapments are over by then [s]."""
-CHANNEL: Final = ChannelSpec(duplicate_ppm=10_000, reorder_ppm=2_000, broken_ppm=3_000)
+NETWORK: Final = NetworkSpec(duplicate_ppm=10_000, reorder_ppm=2_000, broken_ppm=3_000)
 """A network as in the field, a little worse: 1 % duplicates, reordering, 0.3 % broken payloads."""
 
 
@@ -119,7 +120,7 @@ async def run(
         _announce(console, demo, settings)
         sent = _Sent()
         observer = Observer(sent=lambda messages: sent.note(messages, rig.clock.now_us()))
-        feed = FleetFeed(demo.fleet, CHANNEL, settings.seed)
+        feed = FleetFeed(demo.fleet, NETWORK, settings.seed)
         async with Publisher(
             PublishSettings(mqtt_url, client_id=f"{rig.client_id}-sim"), observer
         ) as publisher:

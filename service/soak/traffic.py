@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from service.soak.accounts import SentKey
 from simulator.faults.catalogue import SECOND_US, Cause, Fault
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
-from simulator.network.channel import ChannelSpec, Restart, WrongClock
+from simulator.network.spec import NetworkSpec, Restart, WrongClock
 from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad
 from simulator.publishing.publish import Publisher, PublishSettings
 from simulator.scenarios.presets import as_record
@@ -90,7 +90,7 @@ class Traffic:
         self.fleet = _fleet(spec, self.start_us - LEAD_US)
         self.fleet.frames_until(self.start_us)  # what was before, nobody was told
         self._wrong_us = {c.lift: c.offset_us for c in _clocks(spec, self.start_us)}
-        self._feed = FleetFeed(self.fleet, _channel(spec, self.start_us), spec.seed)
+        self._feed = FleetFeed(self.fleet, _network(spec, self.start_us), spec.seed)
         self._load = SteadyLoad(spec.load_lifts, spec.load_frames_per_s, self.start_us)
         self.broken = 0
         self.published = 0
@@ -214,11 +214,11 @@ def _clocks(spec: TrafficSpec, start_us: int) -> tuple[WrongClock, ...]:
     return (*early, *later)
 
 
-def _channel(spec: TrafficSpec, start_us: int) -> ChannelSpec:
+def _network(spec: TrafficSpec, start_us: int) -> NetworkSpec:
     restarts = tuple(
         Restart(lift, start_us + (10 + lift) * SECOND_US) for lift in range(2, spec.lifts, 6)
     )
-    return ChannelSpec(
+    return NetworkSpec(
         duplicate_ppm=20_000,
         reorder_ppm=10_000,
         broken_ppm=20_000,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from simulator.network.channel import FrameKey, Message
+from simulator.network.messages import FrameKey, Message
 from simulator.publishing import packets
 
 URL_SETTING: Final = "HOISTWAY_MQTT_URL"

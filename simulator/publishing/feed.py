@@ -1,4 +1,4 @@
-"""Where messages come from: a fleet through its channel, known frames, or a cheap steady load.
+"""Where messages come from: a fleet through its network, known frames, or a cheap steady load.
 
 All answer ``messages_until(t_us)``: what is due before that instant and was not returned yet.
 """
@@ -10,8 +10,9 @@ import numpy as np
 
 from simulator.fleet import Fleet
 from simulator.frames import Frames
-from simulator.network.channel import Channel, ChannelSpec, FrameKey, Message
-from simulator.publishing.wire import to_wire
+from simulator.network.messages import FrameKey, Message, Messenger
+from simulator.network.networked import NetworkedFleet
+from simulator.network.spec import NetworkSpec
 from telemetry.topics import frames_topic
 
 SECOND_US: Final = 1_000_000
@@ -31,9 +32,12 @@ _RIDE: Final = (
 
 
 class Feed(Protocol):
-    """A source of messages; ``frames`` counts what it made, without copies."""
+    """A source of messages; ``frames`` counts what was made, without copies."""
 
-    frames: int
+    @property
+    def frames(self) -> int:
+        """Frames made so far."""
+        ...
 
     @property
     def gateways(self) -> Sequence[str]:
@@ -46,12 +50,19 @@ class Feed(Protocol):
 
 
 class FleetFeed:
-    """A fleet through its channel."""
+    """A fleet through its network; ``source`` is what a recording of it would hold."""
 
-    def __init__(self, fleet: Fleet, channel: ChannelSpec, seed: int) -> None:
+    def __init__(self, fleet: Fleet, network: NetworkSpec, seed: int) -> None:
         self.fleet = fleet
-        self.frames = 0
-        self._channel = Channel(channel, seed, fleet.gateways, fleet.gateway_of, fleet.to_wire)
+        self.source = NetworkedFleet(fleet, network, seed)
+        self._messenger = Messenger(
+            network, seed, fleet.codes, fleet.labels, fleet.gateways, fleet.gateway_of
+        )
+
+    @property
+    def frames(self) -> int:
+        """Frames that terminals made, without copies."""
+        return self.source.made
 
     @property
     def gateways(self) -> Sequence[str]:
@@ -60,13 +71,11 @@ class FleetFeed:
 
     def messages_until(self, t_us: int) -> list[Message]:
         """Let the fleet live until ``t_us`` and return what reaches the broker by then."""
-        frames = self.fleet.frames_until(t_us)
-        self.frames += len(frames)
-        return self._channel.messages(frames, t_us)
+        return self._messenger.messages(self.source.arrived_until(t_us))
 
     def rest(self) -> list[Message]:
         """Return what is still under way, as if its time had come."""
-        return self._channel.messages(self.fleet.frames_until(self.fleet.now_us), 2**62)
+        return self._messenger.messages(self.source.rest())
 
 
 class SteadyLoad:
@@ -161,39 +170,24 @@ class TapeFeed:
     Parameters
     ----------
     frames
-        In time order, lift 0.
+        In time order, lift 0; each is sent at its ``arrival_us``.
     code, labels, gateway
         Registration code, floor labels, name of the gateway.
-    channel
-        The network; by default it changes nothing.
-    seed
-        Of the network.
     """
 
-    def __init__(
-        self,
-        frames: Frames,
-        code: str,
-        labels: Sequence[str],
-        gateway: str,
-        channel: ChannelSpec | None = None,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, frames: Frames, code: str, labels: Sequence[str], gateway: str) -> None:
         self.gateways: Sequence[str] = (gateway,)
         self.frames = 0
-        self.start_us = int(frames["time_us"][0])
-        self.end_us = int(frames["time_us"][-1]) + 1
+        self.start_us = int(frames["arrival_us"][0])
+        self.end_us = int(frames["arrival_us"][-1]) + 1
         self._frames = frames
-        self._sent = 0
-        self._channel = Channel(
-            channel or ChannelSpec(), seed, (gateway,), np.zeros(1, "i8"),
-            lambda some: to_wire(some, [code], [labels]),
-        )  # fmt: skip
+        self._messenger = Messenger(
+            NetworkSpec(), 0, [code], [labels], (gateway,), np.zeros(1, "i8")
+        )
 
     def messages_until(self, t_us: int) -> list[Message]:
         """Return the messages due before ``t_us``."""
-        end = int(np.searchsorted(self._frames["time_us"], t_us))
-        part = self._frames.take(slice(self._sent, max(end, self._sent)))
-        self._sent = max(end, self._sent)
-        self.frames += len(part)
-        return self._channel.messages(part, t_us)
+        end = max(int(np.searchsorted(self._frames["arrival_us"], t_us)), self.frames)
+        part = self._frames.take(slice(self.frames, end))
+        self.frames = end
+        return self._messenger.messages(part)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from zlib import crc32
 
-from simulator.network.channel import Message
+from simulator.network.messages import Message
 from simulator.publishing.connection import Line, PublishError, PublishSettings, Report, address_of
 from telemetry.topics import status_topic
 

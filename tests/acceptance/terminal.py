@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from simulator.network.channel import Message
+from simulator.network.messages import Message
 from simulator.publishing.publish import Publisher
 from telemetry.topics import frames_topic
 

@@ -11,7 +11,8 @@ import pytest
 
 from service.clock import SystemClock
 from service.stack import Stack, open_stack
-from simulator.network.channel import FIELD_CHANNEL, ChannelSpec, FrameKey, Message
+from simulator.network.messages import FrameKey, Message
+from simulator.network.spec import NOISY_NETWORK, NetworkSpec
 from simulator.publishing.feed import FleetFeed, SteadyLoad
 from simulator.publishing.live import run_live, start_of_run
 from simulator.publishing.publish import Observer, Publisher, PublishError, PublishSettings
@@ -84,7 +85,7 @@ def expected(codes: list[str], keys: list[FrameKey]) -> Counter[tuple[str, int, 
 
 
 async def test_what_is_acknowledged_is_what_arrives(broker):
-    feed = FleetFeed(random_fleet(3, START_US, 60), FIELD_CHANNEL, 3)
+    feed = FleetFeed(random_fleet(3, START_US, 60), NOISY_NETWORK, 3)
     async with (
         subscribed(broker.mqtt_url, "hoistway/v1/+/frames") as inbox,
         Publisher(PublishSettings(broker.mqtt_url, 3), remember_keys=True) as publisher,
@@ -174,7 +175,7 @@ async def test_status_is_retained(broker):
 async def test_a_live_run_keeps_time(broker):
     clock = SystemClock()
     start_us = start_of_run(clock.now_us(), 0, 1)
-    feed = FleetFeed(random_fleet(2, start_us, 60), ChannelSpec(), 2)
+    feed = FleetFeed(random_fleet(2, start_us, 60), NetworkSpec(), 2)
     late: list[int] = []
 
     def sent(messages: list[Message]) -> None:

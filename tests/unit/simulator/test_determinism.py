@@ -12,7 +12,14 @@ import pytest
 from simulator.faults.draw import Rates, draw
 from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import Frames
-from simulator.network.channel import FIELD_CHANNEL, ChannelSpec, Outage, Restart, WrongClock
+from simulator.network.spec import (
+    DEFAULT_NETWORK,
+    NOISY_NETWORK,
+    NetworkSpec,
+    Outage,
+    Restart,
+    WrongClock,
+)
 from simulator.publishing.feed import FleetFeed, SteadyLoad
 from simulator.scenarios.presets import demo_script, random_fleet
 from simulator.world.buildings import Mix
@@ -43,7 +50,7 @@ def test_another_seed_is_another_world():
     assert digest(1, 30 * SECOND_US) != digest(2, 30 * SECOND_US)
 
 
-NOISY = ChannelSpec(
+NOISY = NetworkSpec(
     duplicate_ppm=50_000,
     reorder_ppm=50_000,
     broken_ppm=50_000,
@@ -55,7 +62,9 @@ NOISY = ChannelSpec(
 )
 
 
-@pytest.mark.parametrize("channel", [FIELD_CHANNEL, NOISY, ChannelSpec(msgpack=True)])
+@pytest.mark.parametrize(
+    "channel", [DEFAULT_NETWORK, NOISY_NETWORK, NOISY, NetworkSpec(msgpack=True)]
+)
 def test_messages_do_not_depend_on_the_steps_either(channel):
     def messages(step_us: int) -> list[object]:
         feed = FleetFeed(random_fleet(5, START_US, 120), channel, 5)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from simulator.frames import Frames
-from simulator.network.channel import Channel, ChannelSpec, Message, Outage, Restart, WrongClock
+from simulator.network.messages import Message, Messenger
+from simulator.network.spec import NetworkSpec, Outage, Restart, WrongClock
+from simulator.network.wire import to_wire
 from simulator.publishing.feed import FleetFeed, SteadyLoad
-from simulator.publishing.wire import to_wire
 from simulator.scenarios.presets import random_fleet
 from telemetry.topics import parse
 from telemetry.wire import decode, decode_many
@@ -20,7 +21,7 @@ SECOND_US = 1_000_000
 END_US = START_US + 120 * SECOND_US
 
 
-def sent(spec: ChannelSpec, seed: int = 3) -> tuple[FleetFeed, list[Message]]:
+def sent(spec: NetworkSpec, seed: int = 3) -> tuple[FleetFeed, list[Message]]:
     feed = FleetFeed(random_fleet(seed, START_US, 120), spec, seed)
     messages = feed.messages_until(END_US)
     return feed, messages + feed.rest()
@@ -37,7 +38,7 @@ def decoded_keys(feed: FleetFeed, messages: list[Message]) -> list[tuple[int, in
 
 
 def test_a_clean_network_changes_nothing():
-    feed, messages = sent(ChannelSpec())
+    feed, messages = sent(NetworkSpec())
     keys = [key for m in messages for key in m.keys]
     assert len(keys) == feed.frames == len(set(keys))
     assert decoded_keys(feed, messages) == keys
@@ -52,9 +53,9 @@ def test_a_clean_network_changes_nothing():
 def test_what_is_decoded_is_what_the_terminal_told(msgpack):
     fleet = random_fleet(3, START_US, 60)
     frames = fleet.frames_until(START_US + 60 * SECOND_US)
-    spec = ChannelSpec(msgpack=msgpack)
-    channel = Channel(spec, 1, fleet.gateways, fleet.gateway_of, fleet.to_wire)
-    messages = channel.messages(frames, 2**62)
+    spec = NetworkSpec(msgpack=msgpack)
+    messenger = Messenger(spec, 1, fleet.codes, fleet.labels, fleet.gateways, fleet.gateway_of)
+    messages = messenger.messages(frames)
     got = decode_many([m.payload for m in messages])
     order = np.lexsort((frames["seq"], frames["lift"], fleet.gateway_of[frames["lift"]],
                         frames["time_us"]))  # fmt: skip
@@ -70,7 +71,7 @@ def test_what_is_decoded_is_what_the_terminal_told(msgpack):
 
 
 def test_duplicates_are_later_copies_within_the_window():
-    spec = ChannelSpec(duplicate_ppm=100_000)
+    spec = NetworkSpec(duplicate_ppm=100_000)
     feed, messages = sent(spec)
     due = defaultdict(list)
     for message in messages:
@@ -83,7 +84,7 @@ def test_duplicates_are_later_copies_within_the_window():
 
 
 def test_reordering_displaces_by_less_than_the_window():
-    spec = ChannelSpec(reorder_ppm=200_000)
+    spec = NetworkSpec(reorder_ppm=200_000)
     feed, messages = sent(spec)
     keys = [key for m in messages for key in m.keys]
     assert sorted(keys) == sorted(set(keys))
@@ -97,7 +98,7 @@ def test_reordering_displaces_by_less_than_the_window():
 
 def test_an_outage_delays_and_keeps_order():
     outage = Outage(0, START_US + 20 * SECOND_US, START_US + 60 * SECOND_US)
-    feed, messages = sent(ChannelSpec(outages=(outage,)))
+    feed, messages = sent(NetworkSpec(outages=(outage,)))
     mine = [m for m in messages if feed.fleet.gateway_of[m.keys[0].lift] == 0]
     assert not [m for m in mine if outage.from_us <= m.due_us < outage.to_us]
     flushed = [m for m in mine if m.due_us > m.keys[0].device_time_us]
@@ -112,7 +113,7 @@ def test_an_outage_delays_and_keeps_order():
 def test_a_wrong_clock_and_a_restart_show_in_the_keys():
     clock = WrongClock(0, START_US + 30 * SECOND_US, -START_US)
     restart = Restart(0, START_US + 60 * SECOND_US, first_seq=1)
-    feed, messages = sent(ChannelSpec(clocks=(clock,), restarts=(restart,)))
+    feed, messages = sent(NetworkSpec(clocks=(clock,), restarts=(restart,)))
     own = [key for m in messages for key in m.keys if key.lift == 0]
     early = [k for k in own if k.device_time_us < 10**12]
     assert early
@@ -123,9 +124,9 @@ def test_a_wrong_clock_and_a_restart_show_in_the_keys():
 
 
 def test_broken_payloads_are_extra_and_never_give_a_frame():
-    clean = sent(ChannelSpec(frames_per_message=4, linger_us=SECOND_US))[1]
+    clean = sent(NetworkSpec(frames_per_message=4, linger_us=SECOND_US))[1]
     for msgpack in (False, True):
-        spec = ChannelSpec(
+        spec = NetworkSpec(
             broken_ppm=200_000, frames_per_message=4, linger_us=SECOND_US, msgpack=msgpack
         )
         feed, messages = sent(spec)
@@ -140,7 +141,7 @@ def test_broken_payloads_are_extra_and_never_give_a_frame():
 
 
 def test_messages_are_filled_up_to_their_size():
-    spec = ChannelSpec(frames_per_message=3, linger_us=2 * SECOND_US)
+    spec = NetworkSpec(frames_per_message=3, linger_us=2 * SECOND_US)
     feed, messages = sent(spec)
     sizes = Counter(len(m.keys) for m in messages)
     assert set(sizes) <= {1, 2, 3}
@@ -199,4 +200,4 @@ def test_a_load_denser_than_a_millisecond_is_refused():
 def test_frames_refuse_unknown_columns():
     with pytest.raises(KeyError, match="colour"):
         Frames.make(1, time_us=0, seq=0, lift=0, colour=1)
-    assert len(replace(ChannelSpec(), frames_per_message=2).outages) == 0
+    assert len(replace(NetworkSpec(), frames_per_message=2).outages) == 0
