@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from simulator.frames import MISSING, Frames
+from simulator.recordings.tape import TapeSource, plain_lift
 from telemetry.columns import Direction, Door, Mode
 
 HEADER: Final = ("start_ms", "end_ms", "direction")
@@ -188,3 +189,19 @@ def _board(tape: _Tape, open_ms: int, next_ms: int, floor: int) -> None:
     closed_ms = next_ms - START_MS
     tape.tell(closed_ms - CLOSING_MS, floor, Door.CLOSING, 1)
     tape.tell(closed_ms, floor, Door.CLOSED, 1)
+
+
+class RideLogSource(TapeSource):
+    """A ride log as the frames of one lift, with the clock of the log.
+
+    Parameters
+    ----------
+    rides
+        What was logged.
+    code, gateway
+        Registration code and name of the gateway.
+    """
+
+    def __init__(self, rides: list[Ride], code: str = "RIDES", gateway: str = "rides") -> None:
+        frames, labels = frames_of(rides)
+        super().__init__(frames, [plain_lift(code, gateway, "retrofit")], [labels])
