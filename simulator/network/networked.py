@@ -94,4 +94,11 @@ class NetworkedFleet:
                 effects=("time",),
             )
             for lift, from_us, to_us in zip(*columns, strict=True)
+            if self._lives_here(lift)
         ]
+
+    def _lives_here(self, unit: int) -> bool:
+        """Tell whether a unit belongs to the share of the fleet that lives here."""
+        first = self.fleet.spec.n_lifts
+        k, of = self.fleet.spec.share
+        return unit in self.fleet.lifts if unit < first else (unit - first) % of == k

@@ -76,16 +76,16 @@ class Network:
         """
         self._numbering.extend(until_us)
         self.clocks.extend(self._until_us, until_us)
-        self._connections.extend(self._until_us - self.spec.linger_us, until_us)
+        # what is gathered leaves up to linger_us after it was made
+        self._connections.extend(self._until_us, until_us + self.spec.linger_us)
         self._until_us = max(self._until_us, until_us)
         under_way = Frames.concat([self._pending, *self._sent(frames)])
         here = under_way["arrival_us"] < until_us
         if here.all():
             self._pending = Frames.empty()
-        else:
-            self._pending = under_way.take(~here)
-            under_way = under_way.take(here)
-        return _by_arrival(under_way)
+            return _by_arrival(under_way)
+        self._pending = under_way.take(~here)
+        return _by_arrival(under_way, np.flatnonzero(here))
 
     def rest(self) -> Frames:
         """Return what is still under way, as if its time had come."""
@@ -138,18 +138,29 @@ class Network:
         return arrival_us, copied, arrival_us[copied] + between(again[0], 0, spec.reorder_us - 1)
 
 
-def _by_arrival(frames: Frames) -> Frames:
-    """Return frames by (arrival_us, lift, seq); frames that are so already cost a look."""
-    n = len(frames)
-    if n < 2:
-        return frames
-    arrival_us, lift, seq = frames["arrival_us"], frames["lift"], frames["seq"]
+def _by_arrival(frames: Frames, rows: Column | None = None) -> Frames:
+    """Return the frames (at ``rows``) by (arrival_us, lift, seq).
+
+    Frames that are so already cost a look; the columns are gathered once.
+    """
+    names = ("arrival_us", "lift", "seq")
+    arrival_us, lift, seq = (frames[n] if rows is None else frames[n][rows] for n in names)
+    order = _order(arrival_us, lift, seq)
+    if order is None:
+        return frames if rows is None else frames.take(rows)
+    return frames.take(order if rows is None else rows[order])
+
+
+def _order(arrival_us: Column, lift: Column, seq: Column) -> Column | None:
+    """Return the positions by (arrival_us, lift, seq); ``None`` = they are in order."""
+    if len(lift) < 2:
+        return None
     base_us = int(arrival_us.min())
     if int(arrival_us.max()) - base_us >= _LONGEST_US or int(lift.max()) >> _LIFT_BITS:
-        return frames.take(np.lexsort((seq, lift, arrival_us)))
+        return np.lexsort((seq, lift, arrival_us))
     key = (arrival_us - base_us) << _LIFT_BITS | lift
     if np.all(key[1:] > key[:-1]):
-        return frames
+        return None
     order = np.argsort(key)
     key = key[order]
     equal = np.flatnonzero(key[1:] == key[:-1])
@@ -158,4 +169,4 @@ def _by_arrival(frames: Frames) -> Frames:
         rows = np.union1d(equal, equal + 1)
         some = order[rows]
         order[rows] = some[np.lexsort((seq[some], key[rows]))]
-    return frames.take(order)
+    return order
