@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import geography
-from simulator.faults import mass
+from simulator.faults import mass, sensors
 from simulator.faults.catalogue import Fault
 from simulator.faults.mass import MassEvent
+from simulator.faults.sensors import SensorFault
 from simulator.frames import Digest, Frames
 from simulator.geography import City
 from simulator.source import RegistryRow
+from simulator.terminals.health import Health
 from simulator.terminals.sensors import Cadence, Sensors
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import (
@@ -72,7 +74,9 @@ class FleetSpec:
     quiet
         Lifts to which only scripted people come.
     script
-        Faults.
+        Faults, also those of sensors.
+    sensor_faults
+        Drawn faults of sensors and terminals, added to those of the script.
     city
         Its districts and their feeders.
     mass_events
@@ -101,6 +105,7 @@ class FleetSpec:
     rate_pct: int = 100
     quiet: tuple[int, ...] = ()
     script: tuple[Fault, ...] = ()
+    sensor_faults: tuple[SensorFault, ...] = ()
     city: City = field(default_factory=City)
     mass_events: tuple[MassEvent, ...] = ()
     terminals: tuple[TerminalChoice, ...] = ()
@@ -151,8 +156,10 @@ class Fleet:
         self.lifts = self.plan.share(*spec.share)
         """Those that live here."""
         part = self.plan.part(self.lifts)
+        of_sensors, of_lifts = sensors.of_script(self.script)
+        self._health = Health(self.plan, _known(spec, self.lifts, of_sensors))
         self._world = World(
-            part, seed, spec.start_us, _own(self.script, spec.n_lifts, self.lifts),
+            part, seed, spec.start_us, _own(of_lifts, spec.n_lifts, self.lifts),
             _rates(spec)[self.lifts.start : self.lifts.stop], spec.utc_offset_hours,
         )  # fmt: skip
         self._sensors = Sensors(part, spec.cadence)
@@ -186,11 +193,14 @@ class Fleet:
     def truth(self) -> list[TruthEvent]:
         """Return the true events so far, by onset."""
         first = self.lifts.start
-        return [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
+        events = [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
+        events += self._health.truth(self.now_us)
+        return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))
 
     def look_alikes(self) -> list[LookAlike]:
         """Return the look-alikes so far, by their beginning."""
-        return []
+        seen = self._health.look_alikes(self.now_us)
+        return sorted(seen, key=lambda s: (s.from_us, s.lift, s.cause))
 
     def people(self) -> dict[str, int]:
         """Return how many people arrived, left, took the stairs, wait and ride."""
@@ -211,7 +221,7 @@ class Fleet:
         is_lift = i < self.spec.n_lifts
         number = int(self.buildings[i]) + 1
         kind = _KIND_NAMES[Building(int(self.plan.kind[i]))] if is_lift else "Metro Station"
-        model = Terminal(int(self.plan.terminal[i])).name.lower() if is_lift else "stairs"
+        model = Terminal(int(self.plan.terminal[i])).slug if is_lift else "stairs"
         return RegistryRow(
             code=self.codes[i],
             sticker=f"{420000 + i:06d}",
@@ -255,6 +265,19 @@ def _own(script: Sequence[Fault], n_lifts: int, lifts: range) -> list[Fault]:
         for f in script
         if f.lift in lifts or f.lift not in everybody
     ]
+
+
+def _known(
+    spec: FleetSpec, lifts: range, of_script: Sequence[SensorFault]
+) -> tuple[SensorFault, ...]:
+    """Return the sensor faults of ``lifts``, by onset, and those of no lift, to be refused."""
+    everybody = range(spec.n_lifts)
+    faults = [
+        fault
+        for fault in (*of_script, *spec.sensor_faults)
+        if fault.unit in lifts or fault.unit not in everybody
+    ]
+    return tuple(sorted(faults, key=lambda f: (f.from_us, f.unit, f.what)))
 
 
 def _rates(spec: FleetSpec) -> NDArray[np.int64]:

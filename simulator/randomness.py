@@ -50,6 +50,10 @@ class Stream(IntEnum):
     MASS = 41
     RESCUE = 42
     ESCALATOR_FAULT = 43
+    SENSOR_FAULT = 70
+    SENSOR_TRIP = 71
+    SENSOR_DOOR = 72
+    BAROMETER = 73
 
 
 def words(

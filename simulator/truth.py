@@ -63,6 +63,11 @@ class TruthEvent:
         """Return the family: one alarm of it at a time and lift."""
         return FINDINGS[self.kind].family
 
+    @property
+    def life_safety(self) -> bool:
+        """Tell whether it is about people in need: an entrapment, or the alarm button."""
+        return FINDINGS[self.kind].life_safety
+
     def lasted_us(self, until_us: int) -> int:
         """Return how long it lasted, up to ``until_us`` if it still does."""
         return (until_us if self.end_us is None else self.end_us) - self.onset_us

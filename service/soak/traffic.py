@@ -129,7 +129,7 @@ class Traffic:
         return self._acknowledged
 
     def truth(self) -> list[TruthEvent]:
-        """Return the true events that anybody was told of from their beginning on.
+        """Return the true events about people that anybody was told of from their beginning on.
 
         All presses in a lift are one event without an end: nobody ends an alarm of the button here,
         so whoever presses again presses for the alarm that is open.
@@ -137,7 +137,7 @@ class Traffic:
         events: list[TruthEvent] = []
         pressed: dict[int, TruthEvent] = {}
         for event in self.fleet.truth():
-            if event.onset_us < self.start_us:
+            if event.onset_us < self.start_us or not event.life_safety:
                 continue
             if event.kind is not FindingKind.ALARM_BUTTON:
                 events.append(event)

@@ -34,6 +34,13 @@ class Terminal(IntEnum):
     """To the controller: everything."""
     RETROFIT = 1
     """To its own photo switches and accelerometer: zone, door, moving or not, floor by counting."""
+    BAROMETRIC = 2
+    """To nothing: a box on the car with a barometer and an accelerometer."""
+
+    @property
+    def slug(self) -> str:
+        """Name in the registry's ``model`` and in ``TruthEvent.terminal``."""
+        return self.name.lower()
 
 
 class Presence(IntEnum):
@@ -171,10 +178,10 @@ class Mix:
     ----------
     housing, office, tower
         Kinds of buildings.
-    coupled, retrofit
+    coupled, retrofit, barometric
         Terminal types.
     absent, pir, count
-        Presence sensing; a retrofit terminal has no camera and gets a PIR instead.
+        Presence sensing; only a coupled terminal can have a camera, others get a PIR instead.
     rescue_device_pct
         Lifts with an automatic rescue device [%].
     """
@@ -184,6 +191,7 @@ class Mix:
     tower: int = 2
     coupled: int = 70
     retrofit: int = 30
+    barometric: int = 0
     absent: int = 0
     pir: int = 60
     count: int = 40
@@ -201,9 +209,9 @@ def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str 
     low = {name: _ends(kind, name) for name in ("speed_mmps", "storey_mm", "lobby_mm", "floors",
            "opening_ms", "closing_ms", "dwell_ms", "per_person_ms")}  # fmt: skip
     floors = between(by_building[1], *low["floors"])
-    terminal = pick(own[0], [mix.coupled, mix.retrofit])
+    terminal = pick(own[0], [mix.coupled, mix.retrofit, mix.barometric])
     presence = pick(own[1], [mix.absent, mix.pir, mix.count])
-    camera_on_retrofit = (terminal == Terminal.RETROFIT) & (presence == Presence.COUNT)
+    no_camera = (terminal != Terminal.COUPLED) & (presence == Presence.COUNT)
     return Plan(
         building=building,
         kind=kind,
@@ -221,7 +229,7 @@ def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str 
         per_person_us=between(more[2], *low["per_person_ms"]) * 1000,
         capacity=np.full(n_lifts, 8),
         terminal=terminal,
-        presence=np.where(camera_on_retrofit, Presence.PIR, presence),
+        presence=np.where(no_camera, Presence.PIR, presence),
         rescue_device=chance(more[3], mix.rescue_device_pct * 10_000),
         codes=tuple(registration_code(i, code_prefix) for i in range(n_lifts)),
         labels=tuple(floor_labels(n) for n in floors.tolist()),

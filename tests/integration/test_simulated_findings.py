@@ -22,6 +22,7 @@ from telemetry.transitions import Transition, in_order
 
 START_US = 1_774_314_000_000_000
 SECOND_US = 1_000_000
+ENTRAPMENT = "entrapment"
 LONGEST_WINDOW_US = 60 * SECOND_US
 REAL_LOG = Path(__file__).parents[3] / "shared" / "data" / "real-rides" / "ride-log.csv"
 
@@ -67,7 +68,7 @@ def true_presses(truth: list[TruthEvent]) -> set[tuple[str, int]]:
 
 
 def compare(alarms: list[SeenAlarm], truth: list[TruthEvent], **more: int) -> Comparison:
-    trapped = [e for e in truth if e.kind is not FindingKind.ALARM_BUTTON]
+    trapped = [e for e in truth if e.family == ENTRAPMENT]
     return match(alarms, trapped, **more)
 
 
