@@ -46,11 +46,11 @@ _KIND_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TerminalChoice:
-    """A terminal type that a scenario wants on certain lifts."""
+    """A terminal type, or a way to notice people, that a scenario wants on certain lifts."""
 
     lifts: tuple[int, ...]
-    terminal: Terminal
-    presence: Presence
+    terminal: Terminal | None
+    presence: Presence | None
 
 
 @dataclass(frozen=True, slots=True)

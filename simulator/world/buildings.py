@@ -252,11 +252,15 @@ def floor_labels(n_landings: int) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def with_terminals(plan: Plan, lifts: list[int], terminal: Terminal, presence: Presence) -> Plan:
-    """Return the plan with the terminals of some lifts exchanged."""
+def with_terminals(
+    plan: Plan, lifts: list[int], terminal: Terminal | None, presence: Presence | None
+) -> Plan:
+    """Return the plan with the terminals of some lifts exchanged; ``None`` = as they are."""
     terminals, presences = plan.terminal.copy(), plan.presence.copy()
-    terminals[lifts] = terminal
-    presences[lifts] = presence
+    if terminal is not None:
+        terminals[lifts] = terminal
+    if presence is not None:
+        presences[lifts] = presence
     return replace(plan, terminal=terminals, presence=presences)
 
 
