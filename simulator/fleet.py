@@ -32,6 +32,7 @@ from simulator.world.buildings import (
     registration_code,
     with_terminals,
 )
+from simulator.world.escalators import MODEL as STAIRS
 from simulator.world.escalators import EscalatorPlan, Escalators
 from simulator.world.world import World
 from telemetry.columns import Unit
@@ -156,7 +157,8 @@ class Fleet:
         self.lifts = self.plan.share(*spec.share)
         """Those that live here."""
         part = self.plan.part(self.lifts)
-        of_sensors, of_lifts = sensors.of_script(self.script)
+        stairs = [f for f in self.script if f.lift >= spec.n_lifts]
+        of_sensors, of_lifts = sensors.of_script(f for f in self.script if f.lift < spec.n_lifts)
         self._health = Health(self.plan, _known(spec, self.lifts, of_sensors))
         self._world = World(
             part, seed, spec.start_us, _own(of_lifts, spec.n_lifts, self.lifts),
@@ -164,8 +166,8 @@ class Fleet:
         )  # fmt: skip
         self._sensors = Sensors(part, spec.cadence)
         self._escalators = Escalators(
-            EscalatorPlan(spec.n_lifts, units, spec.share), seed, spec.start_us,
-            spec.cadence.moving_us, spec.cadence.idle_us,
+            EscalatorPlan(spec.n_lifts, units, more, spec.share), seed, spec.start_us,
+            spec.cadence.moving_us, spec.cadence.idle_us, stairs,
         )  # fmt: skip
         self._index = {code: i for i, code in enumerate(self.codes)}
 
@@ -173,8 +175,8 @@ class Fleet:
         """Live until ``t_us`` (exclusive); return the frames since the last call in time order."""
         frames = self._sensors.frames(self._world.advance(t_us))
         frames = frames.replace(lift=frames["lift"] + self.lifts.start)
-        if self._escalators and self.spec.escalators + self.spec.walks:
-            stairs = self._escalators.frames_until(t_us)
+        stairs = self._escalators.frames_until(t_us)
+        if len(stairs):
             frames = Frames.concat([frames, stairs]).in_time_order()
         self.digest.update(frames)
         self.now_us = max(self.now_us, t_us)
@@ -195,11 +197,12 @@ class Fleet:
         first = self.lifts.start
         events = [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
         events += self._health.truth(self.now_us)
+        events += self._escalators.truth()
         return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))
 
     def look_alikes(self) -> list[LookAlike]:
         """Return the look-alikes so far, by their beginning."""
-        seen = self._health.look_alikes(self.now_us)
+        seen = [*self._health.look_alikes(self.now_us), *self._escalators.look_alikes()]
         return sorted(seen, key=lambda s: (s.from_us, s.lift, s.cause))
 
     def people(self) -> dict[str, int]:
@@ -221,7 +224,7 @@ class Fleet:
         is_lift = i < self.spec.n_lifts
         number = int(self.buildings[i]) + 1
         kind = _KIND_NAMES[Building(int(self.plan.kind[i]))] if is_lift else "Metro Station"
-        model = Terminal(int(self.plan.terminal[i])).slug if is_lift else "stairs"
+        model = Terminal(int(self.plan.terminal[i])).slug if is_lift else STAIRS
         return RegistryRow(
             code=self.codes[i],
             sticker=f"{420000 + i:06d}",
@@ -255,16 +258,14 @@ def _buildings(plan: Plan, n_stairs: int) -> NDArray[np.int64]:
 
 
 def _own(script: Sequence[Fault], n_lifts: int, lifts: range) -> list[Fault]:
-    """Return the faults of ``lifts``, numbered from the first of them, and those of no lift.
+    """Return the faults of ``lifts``, numbered from the first of them.
 
-    The latter are left for the world to refuse.
+    Raises ``ValueError`` for a number below 0; those from ``n_lifts`` on are no lifts.
     """
-    everybody = range(n_lifts)
-    return [
-        replace(f, lift=f.lift - lifts.start)
-        for f in script
-        if f.lift in lifts or f.lift not in everybody
-    ]
+    for fault in script:
+        if fault.lift < 0:
+            raise ValueError(f"fault {fault.cause} is for lift {fault.lift} of {n_lifts} lifts")
+    return [replace(f, lift=f.lift - lifts.start) for f in script if f.lift in lifts]
 
 
 def _known(

@@ -142,6 +142,10 @@ class Cause(StrEnum):
     """The floor cover is open."""
     ESCALATOR_SAFETY_CIRCUIT = "escalator_safety_circuit"
     """The safety circuit of an escalator opens."""
+    ENERGY_SAVING = "energy_saving"
+    """Look-alike: an escalator creeps because nobody comes."""
+    COMMANDED_REVERSAL = "commanded_reversal"
+    """Look-alike: an escalator is stopped and set to run the other way for a while."""
 
 
 ENTRAPPING: Final = (
@@ -202,6 +206,11 @@ ESCALATOR_CAUSES: Final = (
     Cause.EMERGENCY_STOP,
     Cause.COVER_OPEN,
     Cause.ESCALATOR_SAFETY_CIRCUIT,
+)
+ESCALATOR_LOOK_ALIKES: Final = (
+    Cause.ENERGY_SAVING,
+    Cause.COMMANDED_REVERSAL,
+    Cause.INSPECTION,
 )
 SIMULATED: Final = frozenset((*ENTRAPPING, *LOOK_ALIKES, Cause.AREA_POWER_CUT))
 """What the world of lifts can do."""
@@ -282,6 +291,8 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.EMERGENCY_STOP: (FindingKind.ESCALATOR_EMERGENCY_STOP,),
     Cause.COVER_OPEN: (FindingKind.ESCALATOR_COVER_OPEN,),
     Cause.ESCALATOR_SAFETY_CIRCUIT: (FindingKind.ESCALATOR_SAFETY_CIRCUIT,),
+    Cause.ENERGY_SAVING: (),
+    Cause.COMMANDED_REVERSAL: (),
 })  # fmt: skip
 """Finding kinds that a cause can make true; empty = it only looks like something."""
 
@@ -297,6 +308,9 @@ SIZE_UNITS: Final[Mapping[Cause, str]] = MappingProxyType({
     Cause.REPEATED_REOPENING: "times",
     Cause.FREQUENT_RESETS: "times",
     Cause.COUNTER_JUMP: "runs added, negative = backwards",
+    Cause.ESCALATOR_OVERSPEED: "percent of the nominal speed; from 120 on the governor acts",
+    Cause.HANDRAIL_DEVIATION: "percent of nominal behind the steps",
+    Cause.ENERGY_SAVING: "percent of the nominal speed",
     Cause.EARTHQUAKE: "1 = the safety circuit trips at once",
 })  # fmt: skip
 """What ``Fault.size`` counts."""

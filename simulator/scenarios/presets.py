@@ -7,6 +7,7 @@ from typing import Any, Final
 from simulator.faults import catalogue as faults
 from simulator.faults.catalogue import SECOND_US, Cause, Fault
 from simulator.faults.draw import Rates, draw
+from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.randomness import Stream, between, words
 from simulator.terminals.sensors import Cadence
@@ -149,7 +150,9 @@ def _random_faults(seed: int, lift: int, start_us: int, duration_us: int) -> lis
 def city(spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier: int = 1) -> Fleet:
     """Build a fleet with faults drawn at ``rates`` times ``multiplier``, added to its script."""
     drawn = draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, multiplier)
-    return Fleet(replace(spec, script=(*spec.script, *drawn)), seed)
+    stairs = range(spec.n_lifts, spec.n_lifts + spec.escalators + spec.walks)
+    theirs = draw_for_units(stairs, seed, spec.start_us, duration_us, UnitRates(), multiplier)
+    return Fleet(replace(spec, script=(*spec.script, *drawn, *theirs)), seed)
 
 
 def as_record(row: Any) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_escalators_tell_escalator_things():
     assert set(stairs["unit"].tolist()) == {Unit.ESCALATOR, Unit.WALK}
     running = stairs["car"] == 1
     assert running.any()
-    assert (stairs["speed_mps"][running] > 450).all()
+    assert (stairs["speed_mps"][running] > 180).all()  # creeping when nobody comes
     assert (stairs["speed_mps"][~running] == 0).all()
     assert (stairs["zone"] < 0).all()
     for unit in (1, 2):
