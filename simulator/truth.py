@@ -1,11 +1,9 @@
-"""The truth beside the frames: what really happened, and how alarms compare with it.
+"""The truth beside the frames: what really happened, and what only looked like it.
 
-Pure. Classes are ``telemetry.findings``; nothing here knows a detector's windows, so what counts as
-in time is the caller's parameter.
+Pure. Classes are ``telemetry.findings``. How alarms compare with it is for ``scoring``.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from telemetry.findings import FINDINGS, FindingKind
 
@@ -98,123 +96,6 @@ class LookAlike:
     from_us: int
     to_us: int | None = None
     terminal: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SeenAlarm:
-    """An alarm as the service keeps it, reduced to what is compared."""
-
-    alarm_id: str
-    code: str
-    kind: FindingKind
-    onset_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A true event and the alarm that found it."""
-
-    event: TruthEvent
-    alarm: SeenAlarm
-
-    @property
-    def onset_error_us(self) -> int:
-        """Return alarm onset minus true onset."""
-        return self.alarm.onset_us - self.event.onset_us
-
-    @property
-    def right_class(self) -> bool:
-        """Tell whether the class is the true one."""
-        return self.alarm.kind == self.event.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Alarms against the truth, per event.
-
-    ``optional`` events (too short for the rule's window, or not to be seen by that terminal) may be
-    found, yet are not missed.
-    """
-
-    hits: tuple[Hit, ...] = ()
-    missed: tuple[TruthEvent, ...] = ()
-    optional: tuple[TruthEvent, ...] = ()
-    false: tuple[SeenAlarm, ...] = ()
-    double: tuple[SeenAlarm, ...] = ()
-    wrong_class: tuple[Hit, ...] = field(default=())
-
-    @property
-    def is_perfect(self) -> bool:
-        """Tell whether nothing was missed, doubled, false or of the wrong class."""
-        return not (self.missed or self.false or self.double or self.wrong_class)
-
-
-def match(
-    alarms: Iterable[SeenAlarm],
-    truth: Sequence[TruthEvent],
-    *,
-    tolerance_us: int = 3_000_000,
-    needed_us: int = 0,
-    until_us: int | None = None,
-) -> Comparison:
-    """Match each alarm to the true event of its lift and family around its onset.
-
-    Parameters
-    ----------
-    alarms
-        Alarms of any kinds.
-    truth
-        True events.
-    tolerance_us
-        An alarm belongs to an event if its onset is at most this before the true onset and not
-        after the event's end plus this.
-    needed_us
-        Entrapments in which nothing moved for less than this are optional: no window was complete.
-    until_us
-        End of the observation, for events that still last; ``None`` = they lasted for ever.
-    """
-    found: dict[int, list[SeenAlarm]] = {}
-    false: list[SeenAlarm] = []
-    for alarm in sorted(alarms, key=lambda a: (a.onset_us, a.alarm_id)):
-        event = _event_of(alarm, truth, tolerance_us)
-        if event is None:
-            false.append(alarm)
-        else:
-            found.setdefault(event, []).append(alarm)
-    hits = [Hit(truth[i], one[0]) for i, one in sorted(found.items())]
-    unfound = [event for i, event in enumerate(truth) if i not in found]
-    optional = [e for e in unfound if _is_optional(e, needed_us, until_us)]
-    return Comparison(
-        hits=tuple(hits),
-        missed=tuple(e for e in unfound if e not in optional),
-        optional=tuple(optional),
-        false=tuple(false),
-        double=tuple(alarm for one in found.values() for alarm in one[1:]),
-        wrong_class=tuple(hit for hit in hits if not hit.right_class),
-    )
-
-
-def _event_of(alarm: SeenAlarm, truth: Sequence[TruthEvent], tolerance_us: int) -> int | None:
-    """Return the position of the nearest event that the alarm can be about."""
-    family = FINDINGS[alarm.kind].family
-    candidates = [
-        (abs(alarm.onset_us - event.onset_us), i)
-        for i, event in enumerate(truth)
-        if event.code == alarm.code
-        and event.family == family
-        and alarm.onset_us >= event.onset_us - tolerance_us
-        and (event.end_us is None or alarm.onset_us <= event.end_us + tolerance_us)
-    ]
-    return min(candidates)[1] if candidates else None
-
-
-def _is_optional(event: TruthEvent, needed_us: int, until_us: int | None) -> bool:
-    if event.kind is FindingKind.ALARM_BUTTON:
-        return False
-    if not event.presence_known and event.kind is FindingKind.ENTRAPMENT_AT_LANDING:
-        return True
-    stood_us = event.stood_us(until_us)
-    return stood_us is not None and stood_us < needed_us
 
 
 class TruthLog:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from simulator.truth import Comparison, TruthEvent
+from simulator.scoring import Comparison
+from simulator.truth import TruthEvent
 
 ENTRAPMENT = "entrapment"
 

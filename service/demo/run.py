@@ -20,7 +20,7 @@ from simulator.publishing.feed import FleetFeed
 from simulator.publishing.live import Progress, run_live
 from simulator.publishing.publish import Observer, Publisher, PublishSettings
 from simulator.scenarios.presets import NEEDED_US, Demo, demo_script
-from simulator.truth import SeenAlarm, match
+from simulator.scoring import SeenAlarm, match
 from telemetry.findings import FindingKind
 
 SECOND_US: Final = 1_000_000

@@ -28,7 +28,7 @@ from service.soak.crash_plan import (
 )
 from service.soak.traffic import NEEDED_US, Traffic
 from service.times import to_us
-from simulator.truth import SeenAlarm, match
+from simulator.scoring import SeenAlarm, match
 from telemetry.findings import FindingKind
 
 __all__ = ["Blow", "CrashReport", "CrashRun", "CrashSettings", "rig_settings"]

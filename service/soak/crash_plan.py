@@ -13,7 +13,8 @@ from typing import Any, Final
 from service.rig import RigSettings
 from service.soak.backtest import Backtest
 from service.soak.traffic import Traffic, TrafficSpec
-from simulator.truth import Comparison, TruthEvent
+from simulator.scoring import Comparison
+from simulator.truth import TruthEvent
 
 ANY_TIME_US: Final = 1_700_000_000_000_000
 """A fleet's registry does not depend on its time."""

@@ -14,7 +14,8 @@ from detectors.bank import Bank
 from simulator.frames import MISSING, Frames
 from simulator.recordings.rides import frames_of, read_rides
 from simulator.scenarios.presets import NEEDED_US, SHORT_WINDOWS, demo_script, random_fleet
-from simulator.truth import Comparison, SeenAlarm, TruthEvent, match
+from simulator.scoring import Comparison, SeenAlarm, match
+from simulator.truth import TruthEvent
 from telemetry.batch import FrameBatch
 from telemetry.columns import COLUMNS
 from telemetry.findings import Change, FindingKind

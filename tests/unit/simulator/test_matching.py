@@ -1,6 +1,7 @@
 """Alarms against the truth: missed, false, double, wrong class, onset error, optional."""
 
-from simulator.truth import SeenAlarm, TruthEvent, TruthLog, match
+from simulator.scoring import SeenAlarm, match
+from simulator.truth import TruthEvent, TruthLog
 from telemetry.findings import FindingKind
 
 BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS

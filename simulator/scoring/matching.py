@@ -1,0 +1,172 @@
+"""Which alarm is about which true event."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from simulator.scoring.alarms import SeenAlarm
+from simulator.truth import TruthEvent
+from telemetry.findings import FindingKind
+
+Needed = int | Mapping[FindingKind, int]
+"""How long an event must stand still to be found [µs]: one number, or by kind (missing = 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A true event and the alarm that found it.
+
+    ``optional``: it need not have been found.
+    """
+
+    event: TruthEvent
+    alarm: SeenAlarm
+    optional: bool = False
+
+    @property
+    def onset_error_us(self) -> int:
+        """Return alarm onset minus true onset."""
+        return self.alarm.onset_us - self.event.onset_us
+
+    @property
+    def right_class(self) -> bool:
+        """Tell whether the class is the true one."""
+        return self.alarm.kind == self.event.kind
+
+    @property
+    def delay_us(self) -> int | None:
+        """Return by how much the rule was satisfied later than true onset + its own window."""
+        return self._beyond(self.alarm.detected_us)
+
+    @property
+    def known_delay_us(self) -> int | None:
+        """Return the same for when whoever watches knew it: with the network's delay."""
+        return self._beyond(self.alarm.known_us)
+
+    def _beyond(self, at_us: int | None) -> int | None:
+        return None if at_us is None else at_us - self.event.onset_us - self.alarm.window_us
+
+
+@dataclass(frozen=True, slots=True)
+class Double:
+    """An alarm about an event that another alarm had found already."""
+
+    event: TruthEvent
+    alarm: SeenAlarm
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Alarms against the truth, per event.
+
+    ``optional`` events (too short for the rule's window, or not to be seen by that terminal) may be
+    found, yet are not missed.
+    """
+
+    hits: tuple[Hit, ...] = ()
+    missed: tuple[TruthEvent, ...] = ()
+    optional: tuple[TruthEvent, ...] = ()
+    false: tuple[SeenAlarm, ...] = ()
+    double: tuple[SeenAlarm, ...] = ()
+    wrong_class: tuple[Hit, ...] = field(default=())
+    doubles: tuple[Double, ...] = ()
+    """The alarms of ``double`` with their events."""
+
+    @property
+    def is_perfect(self) -> bool:
+        """Tell whether nothing was missed, doubled, false or of the wrong class."""
+        return not (self.missed or self.false or self.double or self.wrong_class)
+
+
+def match(
+    alarms: Iterable[SeenAlarm],
+    truth: Sequence[TruthEvent],
+    *,
+    tolerance_us: int = 3_000_000,
+    needed_us: Needed = 0,
+    until_us: int | None = None,
+) -> Comparison:
+    """Match each alarm to the true event of its lift and family around its onset.
+
+    Parameters
+    ----------
+    alarms
+        Alarms of any kinds.
+    truth
+        True events.
+    tolerance_us
+        An alarm belongs to an event if its onset is at most this before the true onset and not
+        after the event's end plus this. Of several, the event with the nearest onset is taken.
+    needed_us
+        Events in which nothing moved for less than this are optional: no window was complete.
+    until_us
+        End of the observation, for events that still last; ``None`` = they lasted for ever.
+    """
+    places = _Places(truth, tolerance_us)
+    found: dict[int, list[SeenAlarm]] = {}
+    false: list[SeenAlarm] = []
+    for alarm in sorted(alarms, key=lambda a: (a.onset_us, a.alarm_id)):
+        event = places.of(alarm)
+        if event is None:
+            false.append(alarm)
+        else:
+            found.setdefault(event, []).append(alarm)
+    optional = [is_optional(event, needed_us, until_us) for event in truth]
+    hits = tuple(Hit(truth[i], one[0], optional[i]) for i, one in sorted(found.items()))
+    unfound = [i for i in range(len(truth)) if i not in found]
+    doubles = tuple(Double(truth[i], a) for i, one in found.items() for a in one[1:])
+    return Comparison(
+        hits=hits,
+        missed=tuple(truth[i] for i in unfound if not optional[i]),
+        optional=tuple(truth[i] for i in unfound if optional[i]),
+        false=tuple(false),
+        double=tuple(double.alarm for double in doubles),
+        wrong_class=tuple(hit for hit in hits if not hit.right_class),
+        doubles=doubles,
+    )
+
+
+def is_optional(event: TruthEvent, needed_us: Needed, until_us: int | None) -> bool:
+    """Tell whether an event need not be found.
+
+    The alarm button has no window and is always to be found. An entrapment at a landing without a
+    presence sensor looks like an empty car; what no column of its terminal shows, nobody can find.
+    """
+    if event.kind is FindingKind.ALARM_BUTTON:
+        return False
+    if not event.presence_known and event.kind is FindingKind.ENTRAPMENT_AT_LANDING:
+        return True
+    if event.terminal and not event.effects:
+        return True
+    least_us = needed_us if isinstance(needed_us, int) else needed_us.get(event.kind, 0)
+    stood_us = event.stood_us(until_us)
+    return stood_us is not None and stood_us < least_us
+
+
+class _Places:
+    """True events by lift and family, to be looked up by an instant."""
+
+    def __init__(self, truth: Sequence[TruthEvent], tolerance_us: int) -> None:
+        self._truth = truth
+        self._tolerance_us = tolerance_us
+        self._by_key: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+        for i, event in enumerate(truth):
+            self._by_key[event.code, event.family].append((event.onset_us, i))
+        for places in self._by_key.values():
+            places.sort()
+
+    def of(self, alarm: SeenAlarm) -> int | None:
+        """Return the position of the nearest event that the alarm can be about."""
+        places = self._by_key.get((alarm.code, alarm.family), [])
+        begun = bisect_right(places, alarm.onset_us + self._tolerance_us, key=lambda p: p[0])
+        candidates = [
+            (abs(alarm.onset_us - onset_us), i)
+            for onset_us, i in places[:begun]
+            if self._lasts_until(i, alarm.onset_us)
+        ]
+        return min(candidates)[1] if candidates else None
+
+    def _lasts_until(self, i: int, t_us: int) -> bool:
+        end_us = self._truth[i].end_us
+        return end_us is None or t_us <= end_us + self._tolerance_us

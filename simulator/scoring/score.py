@@ -1,0 +1,307 @@
+"""The score: matched alarms in figures, by family, by kind and by terminal type.
+
+*As run* counts events as they were simulated. *Re-weighted* estimates what the same rules would
+show at the field's own rates: an event of a fault drawn at F times its rate weighs 1/F, and so do
+its alarm and the false alarms that it brings about; a false alarm of a look-alike drawn at L times
+its rate weighs 1/L; one of ordinary life weighs 1. Recall does not depend on weights.
+
+Intervals are 95 %. Recall and precision as run: Clopper and Pearson. Rates: Garwood; re-weighted:
+Fay and Feuer. Precision re-weighted: hits / (hits + others) at the outer ends of two intervals of
+97.5 % each, which is conservative.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from simulator.scoring.alarms import SeenAlarm
+from simulator.scoring.attribution import Blame, FalseAlarm, attribute
+from simulator.scoring.intervals import Interval, poisson, proportion, weighted_poisson
+from simulator.scoring.matching import Comparison, Double, Hit, Needed, match
+from simulator.source import RegistryRow
+from simulator.truth import LookAlike, TruthEvent
+from telemetry.findings import FINDINGS, FindingKind
+
+YEAR_US: Final = 365 * 86_400_000_000
+US_PER_S: Final = 1_000_000
+_BOTH_ENDS: Final = 0.975
+"""Confidence of each of two intervals that together shall hold with 95 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multipliers:
+    """How much more often than in the field faults and look-alikes were drawn; 1 = as there."""
+
+    faults: float = 1.0
+    look_alikes: float = 1.0
+
+    def weight(self, blame: Blame) -> float:
+        """Return what a false alarm counts at the field's rates."""
+        match blame:
+            case Blame.LOOK_ALIKE:
+                return 1 / self.look_alikes
+            case Blame.CONSEQUENCE:
+                return 1 / self.faults
+            case Blame.BACKGROUND:
+                return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen in a run, and what really happened.
+
+    Parameters
+    ----------
+    alarms, truth, look_alikes
+        Of all lifts.
+    registry
+        Units that were watched.
+    from_us, to_us
+        When they were watched.
+    """
+
+    alarms: Sequence[SeenAlarm]
+    truth: Sequence[TruthEvent]
+    look_alikes: Sequence[LookAlike]
+    registry: Sequence[RegistryRow]
+    from_us: int
+    to_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """By what it is judged.
+
+    Parameters
+    ----------
+    detected
+        Kinds for which there is a detector; events of other kinds are not missed.
+    needed_us
+        How long an event of a kind must last to be found: the rule's window and a sample.
+    multipliers
+        How faults and look-alikes were drawn.
+    """
+
+    detected: frozenset[FindingKind]
+    needed_us: Needed = 0
+    multipliers: Multipliers = field(default_factory=Multipliers)
+
+
+class Estimate(NamedTuple):
+    """A figure with its interval; ``None`` = nothing to tell it from."""
+
+    value: float
+    interval: Interval
+
+
+class Spread(NamedTuple):
+    """Distribution of a time [s]: how many, median, 99th percentile (nearest rank), largest."""
+
+    n: int
+    p50_s: float
+    p99_s: float
+    max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What belongs together in one line of the score."""
+
+    hits: tuple[Hit, ...] = ()
+    missed: tuple[TruthEvent, ...] = ()
+    optional: tuple[TruthEvent, ...] = ()
+    false: tuple[FalseAlarm, ...] = ()
+    doubles: tuple[Double, ...] = ()
+    lift_years: float = 0.0
+    multipliers: Multipliers = field(default_factory=Multipliers)
+
+    @property
+    def required(self) -> int:
+        """Return how many events had to be found."""
+        return self._required_hits + len(self.missed)
+
+    @property
+    def wrong_class(self) -> tuple[Hit, ...]:
+        """Return the events that were found under another class."""
+        return tuple(hit for hit in self.hits if not hit.right_class)
+
+    @property
+    def _required_hits(self) -> int:
+        return sum(not hit.optional for hit in self.hits)
+
+    @property
+    def recall(self) -> Estimate | None:
+        """Return the share of the events that had to be found that were found."""
+        return _share(self._required_hits, self.required)
+
+    @property
+    def precision(self) -> Estimate | None:
+        """Return the share of alarms that are the first one of a true event, as run."""
+        others = len(self.false) + len(self.doubles)
+        return _share(len(self.hits), len(self.hits) + others)
+
+    @property
+    def precision_weighted(self) -> Estimate | None:
+        """Return the same at the field's own rates."""
+        true, others = [1 / self.multipliers.faults] * len(self.hits), self._weights()
+        if not true and not others:
+            return None
+        hits = weighted_poisson(true, 1 / self.multipliers.faults, _BOTH_ENDS)
+        rest = weighted_poisson(others, self._heaviest, _BOTH_ENDS)
+        low = hits.low / (hits.low + rest.high)
+        high = hits.high / (hits.high + rest.low)
+        return Estimate(sum(true) / (sum(true) + sum(others)), Interval(low, high))
+
+    @property
+    def false_per_lift_year(self) -> Estimate | None:
+        """Return the rate of false alarms as run."""
+        return self._rate(len(self.false), poisson(len(self.false)))
+
+    @property
+    def false_per_lift_year_weighted(self) -> Estimate | None:
+        """Return the rate of false alarms at the field's own rates."""
+        weights = [self.multipliers.weight(one.blame) for one in self.false]
+        return self._rate(sum(weights), weighted_poisson(weights, self._heaviest))
+
+    @property
+    def delay(self) -> Spread | None:
+        """Return how much later than true onset + window the rules were satisfied."""
+        return spread(hit.delay_us for hit in self.hits)
+
+    @property
+    def known_delay(self) -> Spread | None:
+        """Return how much later than that it was known, the network's delay included."""
+        return spread(hit.known_delay_us for hit in self.hits)
+
+    @property
+    def onset_error(self) -> Spread | None:
+        """Return by how much onsets are wrong, either way."""
+        return spread(abs(hit.onset_error_us) for hit in self.hits)
+
+    def blamed(self) -> dict[str, int]:
+        """Return the number of false alarms by what they come from."""
+        names = Counter(
+            f"{one.blame}:{one.cause}" if one.cause else one.blame for one in self.false
+        )
+        return dict(sorted(names.items()))
+
+    @property
+    def _heaviest(self) -> float:
+        return max(self.multipliers.weight(blame) for blame in Blame)
+
+    def _weights(self) -> list[float]:
+        doubles = [1 / self.multipliers.faults] * len(self.doubles)
+        return [self.multipliers.weight(one.blame) for one in self.false] + doubles
+
+    def _rate(self, value: float, mean: Interval) -> Estimate | None:
+        if not self.lift_years:
+            return None
+        low, high = (bound / self.lift_years for bound in mean)
+        return Estimate(value / self.lift_years, Interval(low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """All groups of a run.
+
+    Parameters
+    ----------
+    families
+        Kinds that exclude each other, such as both entrapments; families of one kind are left out.
+    kinds
+        By kind for which there is a detector.
+    terminals
+        By kind and terminal type.
+    undetected
+        Number of true events of kinds for which there is no detector yet.
+    lift_years
+        Lifts times the time for which they were watched.
+    """
+
+    families: Mapping[str, Group]
+    kinds: Mapping[FindingKind, Group]
+    terminals: Mapping[tuple[FindingKind, str], Group]
+    undetected: Mapping[FindingKind, int]
+    lift_years: float
+
+    def group(self, name: str) -> Group | None:
+        """Return the group of a family or kind by its slug, ``None`` if there is none."""
+        kinds = {kind.slug: group for kind, group in self.kinds.items()}
+        return self.families.get(name) or kinds.get(name)
+
+
+def score(observed: Observed, asked: Asked) -> Score:
+    """Match, attribute and count."""
+    truth = [e for e in observed.truth if e.kind in asked.detected]
+    found = match(
+        observed.alarms, truth, needed_us=asked.needed_us, until_us=observed.to_us
+    )  # fmt: skip
+    false = attribute(found.false, observed.truth, observed.look_alikes)
+    models = {row.code: row.model for row in observed.registry}
+    years = {row.model: 0.0 for row in observed.registry}
+    for row in observed.registry:
+        years[row.model] += (observed.to_us - observed.from_us) / YEAR_US
+    total = sum(years.values())
+
+    def group(
+        of_event: Callable[[TruthEvent], bool], of_alarm: Callable[[SeenAlarm], bool], span: float
+    ) -> Group:
+        return _group(found, false, of_event, of_alarm, span, asked.multipliers)
+
+    families = {
+        family: group(lambda e, f=family: e.family == f, lambda a, f=family: a.family == f, total)
+        for family in _families(asked.detected)
+    }
+    kinds = {
+        kind: group(lambda e, k=kind: e.kind is k, lambda a, k=kind: a.kind is k, total)
+        for kind in sorted(asked.detected)
+    }
+    terminals = {
+        (kind, model): group(
+            lambda e, k=kind, m=model: e.kind is k and models.get(e.code) == m,
+            lambda a, k=kind, m=model: a.kind is k and models.get(a.code) == m,
+            span,
+        )
+        for kind in sorted(asked.detected)
+        for model, span in sorted(years.items())
+    }
+    undetected = Counter(e.kind for e in observed.truth if e.kind not in asked.detected)
+    return Score(families, kinds, terminals, dict(sorted(undetected.items())), total)
+
+
+def _group(
+    found: Comparison, false: Sequence[FalseAlarm], of_event: Callable[[TruthEvent], bool],
+    of_alarm: Callable[[SeenAlarm], bool], lift_years: float, multipliers: Multipliers,
+) -> Group:  # fmt: skip
+    return Group(
+        hits=tuple(hit for hit in found.hits if of_event(hit.event)),
+        missed=tuple(event for event in found.missed if of_event(event)),
+        optional=tuple(event for event in found.optional if of_event(event)),
+        false=tuple(one for one in false if of_alarm(one.alarm)),
+        doubles=tuple(double for double in found.doubles if of_event(double.event)),
+        lift_years=lift_years,
+        multipliers=multipliers,
+    )
+
+
+def _families(detected: Iterable[FindingKind]) -> list[str]:
+    """Return the families of more than one kind."""
+    count = Counter(FINDINGS[kind].family for kind in detected)
+    return sorted(family for family, kinds in count.items() if kinds > 1)
+
+
+def _share(hits: int, n: int) -> Estimate | None:
+    return Estimate(hits / n, proportion(hits, n)) if n else None
+
+
+def spread(times_us: Iterable[int | None]) -> Spread | None:
+    """Return the distribution of those times that are known."""
+    known = sorted(t for t in times_us if t is not None)
+    if not known:
+        return None
+
+    def rank(pct: int) -> float:
+        return known[max(-(-pct * len(known) // 100), 1) - 1] / US_PER_S
+
+    return Spread(len(known), rank(50), rank(99), known[-1] / US_PER_S)
