@@ -202,7 +202,9 @@ class Fleet:
 
     def look_alikes(self) -> list[LookAlike]:
         """Return the look-alikes so far, by their beginning."""
-        seen = [*self._health.look_alikes(self.now_us), *self._escalators.look_alikes()]
+        first = self.lifts.start
+        seen = [replace(s, lift=s.lift + first) if first else s for s in self._world.look_alikes()]
+        seen += [*self._health.look_alikes(self.now_us), *self._escalators.look_alikes()]
         return sorted(seen, key=lambda s: (s.from_us, s.lift, s.cause))
 
     def people(self) -> dict[str, int]:

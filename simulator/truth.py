@@ -10,7 +10,7 @@ from telemetry.findings import FINDINGS, FindingKind
 
 @dataclass(frozen=True, slots=True)
 class TruthEvent:
-    """One true event: people trapped, or the alarm button pressed.
+    """One true event: something that is really so, of any kind that can be found.
 
     Parameters
     ----------
@@ -23,9 +23,11 @@ class TruthEvent:
     cause
         ``faults.Cause`` as text.
     onset_us
-        The car stood still with people who could not get out; for a button the first press.
+        It became true: for people trapped the car stood still and they could not get out, for a
+        button the first press; the others are in ``docs/simulation.md``.
     end_us
-        The doors stood open in the door zone; ``None`` = not yet. For a button its last letting go.
+        It ceased to be true, ``None`` = not yet: for people trapped the doors stood open in the
+        door zone, for a button its last letting go.
     people
         People inside.
     freeing_us
@@ -126,3 +128,23 @@ class TruthLog:
     def events(self) -> list[TruthEvent]:
         """Return the events by onset."""
         return sorted(self._events, key=lambda e: (e.onset_us, e.lift, e.kind))
+
+
+class LookAlikeLog:
+    """Collects look-alikes while a world runs; every one has a number by which it is ended."""
+
+    def __init__(self) -> None:
+        self._seen: list[LookAlike] = []
+
+    def begin(self, seen: LookAlike) -> int:
+        """Add a look-alike and return its number."""
+        self._seen.append(seen)
+        return len(self._seen) - 1
+
+    def end(self, number: int, to_us: int) -> None:
+        """Set the end of a look-alike."""
+        self._seen[number] = replace(self._seen[number], to_us=to_us)
+
+    def look_alikes(self) -> list[LookAlike]:
+        """Return the look-alikes by their beginning."""
+        return sorted(self._seen, key=lambda s: (s.from_us, s.lift, s.cause))

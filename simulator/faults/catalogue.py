@@ -153,7 +153,10 @@ ENTRAPPING: Final = (
     Cause.CONTROLLER_STOP,
     Cause.SAFETY_CIRCUIT,
     Cause.MAINS_CUT,
+    Cause.HELD_DOORS,
+    Cause.OVERLOAD,
 )
+"""Trap people; others may as well."""
 OTHER_FAULTS: Final = (
     Cause.OVERSPEED,
     Cause.UNINTENDED_MOVEMENT,
@@ -180,6 +183,7 @@ LOOK_ALIKES: Final = (
     Cause.INSPECTION,
     Cause.ZONE_FLAPPING,
     Cause.BUTTON_PLAY,
+    Cause.CLEANER,
 )
 MODES: Final = (Cause.FIRE_RECALL, Cause.OUT_OF_SERVICE, Cause.EARTHQUAKE)
 SENSOR_CAUSES: Final = (
@@ -212,16 +216,19 @@ ESCALATOR_LOOK_ALIKES: Final = (
     Cause.COMMANDED_REVERSAL,
     Cause.INSPECTION,
 )
-SIMULATED: Final = frozenset((*ENTRAPPING, *LOOK_ALIKES, Cause.AREA_POWER_CUT))
-"""What the world of lifts can do."""
-MID_RIDE: Final = (
-    Cause.CONTROLLER_STOP,
-    Cause.SAFETY_CIRCUIT,
-    Cause.MAINS_CUT,
-    Cause.INSPECTION,
+OF_OTHERS: Final = frozenset((
+    *SENSOR_CAUSES, *ESCALATOR_CAUSES, Cause.ZONE_FLAPPING, Cause.ENERGY_SAVING,
+    Cause.COMMANDED_REVERSAL,
+))  # fmt: skip
+"""What the world of lifts does not do."""
+SIMULATED: Final = frozenset(Cause)
+"""What can be injected."""
+TIMED: Final = (
+    Cause.AREA_POWER_CUT,
+    Cause.COUNTER_JUMP,
+    Cause.FIRE_RECALL,
+    Cause.EARTHQUAKE,
 )
-"""Strike in the middle of a trip, where the car stops outside every door zone."""
-TIMED: Final = (Cause.AREA_POWER_CUT, Cause.ZONE_FLAPPING)
 """Strike at exactly ``at_us``, also in an empty lift."""
 
 _TRAPPED: Final = (
@@ -359,7 +366,7 @@ def for_lifts(faults: Sequence[Fault], n_lifts: int) -> list[list[Fault]]:
     for fault in sorted(faults, key=lambda f: f.at_us):
         if not 0 <= fault.lift < n_lifts:
             raise ValueError(f"fault {fault.cause} is for lift {fault.lift} of {n_lifts} lifts")
-        if fault.cause not in SIMULATED:
-            raise ValueError(f"cause {fault.cause} of lift {fault.lift} is not simulated yet")
+        if fault.cause in OF_OTHERS:
+            raise ValueError(f"cause {fault.cause} is none of lifts, yet lift {fault.lift} has it")
         by_lift[fault.lift].append(fault)
     return by_lift

@@ -94,7 +94,8 @@ class Cars:
         self.off_m = np.zeros(n)
         """How far off its landings the car stops [m]."""
         self._heading = np.ones(n, "i1")
-        self._target = np.zeros(n, "i8")
+        self.target = np.zeros(n, "i8")
+        """Landing of the present or last trip."""
         self._closings = np.zeros(n, "i8")
         self._reopened = np.zeros(n, "i8")
         self._opens_again = np.zeros(n, bool)
@@ -160,7 +161,7 @@ class Cars:
             np.abs(way_m), speed_mps, plan.acceleration_mps2[rows], plan.jerk_mps3[rows]
         )
         state.start_trips(rows, trips, np.sign(way_m), t_us)
-        self._target[rows] = target
+        self.target[rows] = target
         duration_us = np.ceil(trips.duration_s * 1000).astype("i8") * 1000
         self.enter(rows, phase, t_us, duration_us)
 
@@ -226,10 +227,10 @@ class Cars:
     def _moved(self, rows: Rows, t_us: Rows) -> None:
         state = self.state
         ordinary = state["phase"][rows] != Phase.RESCUE
-        landing_m = self.plan.landings_m[rows, self._target[rows]] + self.off_m[rows]
+        landing_m = self.plan.landings_m[rows, self.target[rows]] + self.off_m[rows]
         state["travelled_m"][rows] += np.abs(landing_m - state["height_m"][rows])
         state["height_m"][rows] = landing_m
-        state["floor"][rows] = self._target[rows]
+        state["floor"][rows] = self.target[rows]
         state["motion"][rows] = Motion.NONE
         state["sign"][rows] = 0
         self.enter(rows, Phase.ARRIVED, t_us, LEVELLED_US)

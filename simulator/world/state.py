@@ -61,8 +61,8 @@ class Phase(IntEnum):
     """The drive turns, the car does not move."""
     SINKING = 20
     """Closed at a landing, nobody inside, sinks slowly."""
-    LEVELLING = 21
-    """Runs back to the landing from which it sank, closed."""
+    CORRECTING = 21
+    """Runs closed to the landing from which it sank, or to the lowest to find its position."""
 
 
 _ALL: Final = np.arange(len(Phase))
@@ -78,7 +78,7 @@ DOOR: Final = np.select(
 """Door status by phase."""
 RUNNING: Final = np.isin(_ALL, [
     Phase.MOVING, Phase.BRAKING, Phase.RESCUE, Phase.AJAR, Phase.CREEP, Phase.SLIPPING,
-    Phase.LEVELLING,
+    Phase.CORRECTING,
 ])  # fmt: skip
 """Phases in which the car moves, or its drive turns."""
 QUIET: Final = np.isin(_ALL, [
@@ -87,7 +87,7 @@ QUIET: Final = np.isin(_ALL, [
 """Phases in which a heartbeat is enough."""
 HELD: Final = np.isin(_ALL, [
     Phase.BRAKING, Phase.STUCK, Phase.CREEP, Phase.HANGING, Phase.HELD_OPEN, Phase.SILENT,
-    Phase.SLIPPING, Phase.SINKING, Phase.LEVELLING,
+    Phase.SLIPPING, Phase.SINKING, Phase.CORRECTING,
 ])  # fmt: skip
 """Phases that incidents begin and end; ordinary life goes on without these lifts."""
 _ORDINARY: Final = np.isin(_ALL, [

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.faults.catalogue import Fault
-from simulator.truth import TruthEvent
+from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import Plan
 from simulator.world.cars import Cars
 from simulator.world.incidents import Incidents
@@ -86,6 +86,10 @@ class World:
     def truth(self) -> list[TruthEvent]:
         """Return the true events so far, by onset."""
         return self.incidents.truth.events()
+
+    def look_alikes(self) -> list[LookAlike]:
+        """Return the look-alikes so far, by their beginning."""
+        return self.incidents.seen.look_alikes()
 
     def _round(self, rows: NDArray[np.int64], t_us: NDArray[np.int64]) -> Pieces:
         lo_us = np.maximum(self.cars.state["start_us"][rows], self.now_us)

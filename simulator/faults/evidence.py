@@ -1,0 +1,67 @@
+"""Which columns show that a finding is true: what a terminal must tell so that it can be seen.
+
+A physical statement about frames, not about any detector. Each kind has one or more sets of columns
+each of which suffices. The columns of a truth event's ``effects`` are those of all sets that the
+lift's terminal tells in full; if there is none, that terminal cannot show the event.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from telemetry.columns import COLUMN_NAMES
+from telemetry.findings import FindingKind
+
+
+def _sets(*columns: str) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(c.split()) for c in columns)
+
+
+SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxyType({
+    FindingKind.ENTRAPMENT_BETWEEN_LANDINGS: _sets("car zone passenger", "car zone"),
+    FindingKind.ENTRAPMENT_AT_LANDING: _sets("car zone door passenger"),
+    FindingKind.ALARM_BUTTON: _sets("button", "codes"),
+    FindingKind.OVERSPEED: _sets("speed_mps", "height_m"),
+    FindingKind.UNINTENDED_MOVEMENT: _sets("zone door", "height_m door", "codes"),
+    FindingKind.DOORS_OPEN_WHILE_RUNNING: _sets("car door"),
+    FindingKind.OVER_TRAVEL_TOP: _sets("height_m"),
+    FindingKind.OVER_TRAVEL_BOTTOM: _sets("height_m"),
+    FindingKind.STOPPED_OUTSIDE_ZONE: _sets("car zone", "codes"),
+    FindingKind.DOOR_FAILS_TO_OPEN: _sets("car zone door", "codes"),
+    FindingKind.DOOR_FAILS_TO_CLOSE: _sets("door", "codes"),
+    FindingKind.DOOR_HELD_OPEN: _sets("door"),
+    FindingKind.REPEATED_REOPENING: _sets("door"),
+    FindingKind.FREQUENT_RELEVELLING: _sets("car zone", "height_m"),
+    FindingKind.LEVELLING_INACCURACY: _sets("height_m car"),
+    FindingKind.MOTOR_RUN_TIME: _sets("car speed_mps", "car height_m", "codes"),
+    FindingKind.EXCESSIVE_VIBRATION: _sets("vibration_mps2", "vibration_horizontal_mps2"),
+    FindingKind.MAINS_OFF: _sets("power", "codes"),
+    FindingKind.SAFETY_CIRCUIT_OPEN: _sets("safety_circuit", "codes"),
+    FindingKind.FLOOR_POSITION_LOST: _sets("codes"),
+    FindingKind.FREQUENT_RESETS: _sets("mode", "codes"),
+    FindingKind.LONG_IDLE: _sets("car door", "car"),
+    FindingKind.COUNTER_IMPLAUSIBLE: _sets("runs"),
+})  # fmt: skip
+"""Findings of lifts; those of sensors and escalators are kept where they are made."""
+
+WITH_BUTTON: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxyType({
+    FindingKind.ENTRAPMENT_AT_LANDING: _sets("car zone door button"),
+})  # fmt: skip
+"""What suffices besides when the people inside press the alarm button."""
+
+
+def shown(kind: FindingKind, told: frozenset[str], *, pressed: bool = False) -> tuple[str, ...]:
+    """Return the columns in which a terminal that tells ``told`` can show a finding, in order.
+
+    Parameters
+    ----------
+    kind
+        A key of ``SHOWN_BY``.
+    told
+        Columns that the terminal tells.
+    pressed
+        The alarm button is pressed during it.
+    """
+    ways = SHOWN_BY[kind] + (WITH_BUTTON.get(kind, ()) if pressed else ())
+    columns = frozenset[str]().union(*(way for way in ways if way <= told))
+    return tuple(name for name in COLUMN_NAMES if name in columns)

@@ -1,0 +1,18 @@
+"""The one table from causes to their courses."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from simulator.faults.catalogue import Cause
+from simulator.world import controller_faults, door_faults, modes, power, ride_faults
+from simulator.world.course import Course
+
+COURSES: Final[Mapping[Cause, Course]] = MappingProxyType(
+    ride_faults.COURSES
+    | door_faults.COURSES
+    | controller_faults.COURSES
+    | modes.COURSES
+    | power.COURSES
+)
+"""What the world of lifts can do; sensors and escalators have their own."""
