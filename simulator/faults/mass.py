@@ -55,7 +55,7 @@ class Rescue:
     """
 
     teams: int = 10
-    occupied_per_1000: int = 20
+    occupied_per_1000: int = 100
 
     def __post_init__(self) -> None:
         """Refuse what cannot be. Raises ``ValueError``."""
