@@ -7,7 +7,7 @@ its last whole batch. Damage inside a complete file is found before the damaged 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 import msgspec
@@ -33,8 +33,10 @@ from simulator.recordings.recorder import SUFFIX
 from simulator.source import RegistryRow
 from simulator.truth import LookAlike, TruthEvent
 
-_UNREADABLE: Final = (OSError, ValueError, msgspec.MsgspecError)
-"""What pyarrow (``ArrowInvalid`` is a ``ValueError``) and the JSON in it raise."""
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what pyarrow and the JSON in it raise for bytes that make no sense."""
+    return OSError, ValueError, KeyError, msgspec.MsgspecError, arrow().ArrowException
 
 
 class RecordedSource:
@@ -126,7 +128,7 @@ class RecordedSource:
         try:
             rows = truth_of(batch)
             frames = frames_of(batch)
-        except _UNREADABLE as error:
+        except _unreadable() as error:
             raise self._damaged(k, error) from error
         for row in rows:
             if row.event is not None:
@@ -141,9 +143,11 @@ class RecordedSource:
         pa = arrow()
         try:
             message = pa.ipc.read_message(self._bytes.slice(low, high - low))
-            return pa.ipc.read_record_batch(message, self._schema)
-        except _UNREADABLE as error:
+            batch = pa.ipc.read_record_batch(message, self._schema)
+            batch.validate(full=True)  # texts of a damaged batch may point anywhere
+        except _unreadable() as error:
             raise self._damaged(k, error) from error
+        return batch
 
     def _check(self, k: int) -> None:
         """Compare batch ``k`` with its checksum, if there is one; the first has the schema too."""
@@ -166,7 +170,7 @@ class RecordedSource:
         last = self._batch(self._n_batches - 1)
         try:
             rows = truth_of(last)
-        except _UNREADABLE as error:
+        except _unreadable() as error:
             raise self._damaged(self._n_batches - 1, error) from error
         return rows[-1].end if rows else None
 
@@ -196,7 +200,7 @@ def _scan(path: Path) -> tuple[Any, list[int], Any]:
     stream = pa.BufferReader(held)
     try:
         schema = pa.ipc.open_stream(stream).schema
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         raise RecordingError(_no_stream(path, held, error)) from error
     stream.seek(0)
     reader = pa.ipc.MessageReader.open_stream(stream)
@@ -207,7 +211,7 @@ def _scan(path: Path) -> tuple[Any, list[int], Any]:
             marks.append(stream.tell())
     except StopIteration:
         pass
-    except _UNREADABLE:
+    except _unreadable():
         pass  # cut off within a batch: what is whole so far is what there is
     return held, marks, schema
 
@@ -245,18 +249,19 @@ def _said_by(path: Path, schema: Any) -> tuple[RecordingInfo, list[RecordedUnit]
     try:
         info = msgspec.json.decode(told[INFO_KEY], type=RecordingInfo)
         units = msgspec.json.decode(told[UNITS_KEY], type=list[RecordedUnit])
-    except (KeyError, msgspec.MsgspecError) as error:
+        columns = {field.name: field.type for field in schema}
+    except _unreadable() as error:
         raise RecordingError(
             f"{path}: its metadata are damaged ({_one_line(error)}); take a whole copy"
         ) from error
     known = {field.name: field.type for field in schema_of(info, [])}
-    for field in schema:
-        if known.get(field.name) != field.type:
+    for name, kind in columns.items():
+        if known.get(name) != kind:
             raise RecordingError(
-                f"{path}: column {field.name} ({field.type}) is not known here; "
+                f"{path}: column {name} ({kind}) is not known here; "
                 "use the version of hoistway that wrote it"
             )
-    if missing := [n for n in ("lift", "time_us", "seq", TRUTH) if n not in schema.names]:
+    if missing := [n for n in ("lift", "time_us", "seq", TRUTH) if n not in columns]:
         raise RecordingError(f"{path}: has no column {missing[0]}; take a whole copy")
     return info, units
 
