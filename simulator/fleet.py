@@ -20,7 +20,8 @@ from simulator.frames import Digest, Frames
 from simulator.geography import City
 from simulator.source import RegistryRow
 from simulator.terminals.health import Health
-from simulator.terminals.sensors import Cadence, Sensors
+from simulator.terminals.sensors import Sensors
+from simulator.terminals.timeline import Cadence
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import (
     Building,
@@ -164,7 +165,8 @@ class Fleet:
             part, seed, spec.start_us, _own(of_lifts, spec.n_lifts, self.lifts),
             _rates(spec)[self.lifts.start : self.lifts.stop], spec.utc_offset_hours,
         )  # fmt: skip
-        self._sensors = Sensors(part, spec.cadence)
+        here = [replace(f, unit=f.unit - self.lifts.start) for f in self._health.faults]
+        self._sensors = Sensors(part, spec.cadence, seed, spec.start_us, here)
         self._escalators = Escalators(
             EscalatorPlan(spec.n_lifts, units, more, spec.share), seed, spec.start_us,
             spec.cadence.moving_us, spec.cadence.idle_us, stairs,

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from telemetry.columns import COLUMN_NAMES
+from telemetry.columns import COLUMN_NAMES, COLUMNS
 
 MISSING: Final = -(2**31)
 """Not told by this terminal."""
@@ -25,11 +25,16 @@ the frame reached the broker (as it leaves the terminal: the true time)."""
 NAMES: Final = (*KEYS, *COLUMN_NAMES)
 TOLD: Final = tuple(name for name in NAMES if name != "arrival_us")
 """What a terminal tells, in the order in which the digest reads it."""
+_WIDE: Final = (*KEYS, *(c.name for c in COLUMNS if c.dtype == "i8"))
+_DIGESTED: Final = {name: "<i8" if name in _WIDE else "<i4" for name in NAMES}
+"""How wide the digest reads each column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """Frames as int64 columns of equal length ``n``; a column not held is ``MISSING`` throughout.
+    """Frames as columns of equal length ``n``; a column not held is ``MISSING`` throughout.
+
+    Keys, counters and codes are int64, everything else int64 or int32.
 
     Parameters
     ----------
@@ -90,22 +95,34 @@ class Frames:
 
 
 class Digest:
-    """SHA-256 over frames in their order: one number that two runs must agree on."""
+    """SHA-256 over frames in their order: one number that two runs must agree on.
+
+    Each column has a hash of its own, so nothing need be packed; how frames are cut into calls does
+    not matter. The digest is the hash of those.
+    """
 
     def __init__(self) -> None:
-        self._sha = hashlib.sha256()
+        self._by_column = {name: hashlib.sha256() for name in TOLD}
         self.frames = 0
 
     def update(self, frames: Frames) -> None:
-        """Add frames; how they are cut into calls does not matter."""
-        table = np.empty((len(frames), len(TOLD)), "<i8")
-        table.fill(MISSING)
-        for i, name in enumerate(TOLD):
-            if name in frames.columns:
-                table[:, i] = frames.columns[name]
-        self._sha.update(table.tobytes())
-        self.frames += len(frames)
+        """Add frames."""
+        n = len(frames)
+        missing = b""
+        for name, sha in self._by_column.items():
+            column = frames.columns.get(name)
+            if column is not None:
+                sha.update(np.ascontiguousarray(column, _DIGESTED[name]).data)
+            elif _DIGESTED[name] == "<i4":
+                missing = missing or np.full(n, MISSING, "<i4").tobytes()
+                sha.update(missing)
+            else:
+                sha.update(np.full(n, MISSING, "<i8").data)
+        self.frames += n
 
     def hexdigest(self) -> str:
         """Return the digest so far."""
-        return self._sha.hexdigest()
+        whole = hashlib.sha256()
+        for name, sha in self._by_column.items():
+            whole.update(name.encode() + sha.digest())
+        return whole.hexdigest()

@@ -9,7 +9,7 @@ from ``decimal`` (correctly rounded), so they are equal on every machine.
 from decimal import Decimal, localcontext
 from enum import IntEnum
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ _WEYL: Final = (0x9E3779B9, 0xBB67AE85)
 _MASK: Final = np.uint64(0xFFFFFFFF)
 _32: Final = np.uint64(32)
 _ROUNDS: Final = 10
+_AT_ONCE: Final = 8_192
 _TABLE_BITS: Final = 12
 _NORMAL_BITS: Final = 10
 _FIXED_POINT_BITS: Final = 20
@@ -88,18 +89,32 @@ def philox(
     counter: tuple[Words, Words, Words, Words], key: tuple[int, int]
 ) -> tuple[Words, Words, Words, Words]:
     """Apply Philox4x32-10 to counters of four words each."""
-    c0, c1, c2, c3 = counter
+    shape = counter[0].shape
+    drawn = tuple(np.array(word, "u8").reshape(-1) for word in counter)
+    for begin in range(0, drawn[0].size, _AT_ONCE):
+        c0, c1, c2, c3 = (word[begin : begin + _AT_ONCE] for word in drawn)
+        _philox_in_place(c0, c1, c2, c3, key)
+    c0, c1, c2, c3 = (word.reshape(shape) for word in drawn)
+    return c0, c1, c2, c3
+
+
+def _philox_in_place(c0: Words, c1: Words, c2: Words, c3: Words, key: tuple[int, int]) -> None:
+    """Change words in place: what fits into the processor's cache takes a third of the time."""
     k0, k1 = key
+    product0, product1 = np.empty_like(c0), np.empty_like(c0)
     for _ in range(_ROUNDS):
-        product0 = c0 * _MULTIPLIERS[0]
-        product1 = c2 * _MULTIPLIERS[1]
-        c0 = (product1 >> _32) ^ c1 ^ np.uint64(k0)
-        c1 = product1 & _MASK
-        c2 = (product0 >> _32) ^ c3 ^ np.uint64(k1)
-        c3 = product0 & _MASK
+        np.multiply(c0, _MULTIPLIERS[0], out=product0)
+        np.multiply(c2, _MULTIPLIERS[1], out=product1)
+        np.right_shift(product1, _32, out=c0)
+        c0 ^= c1
+        c0 ^= np.uint64(k0)
+        np.right_shift(product0, _32, out=c2)
+        c2 ^= c3
+        c2 ^= np.uint64(k1)
+        np.bitwise_and(product1, _MASK, out=c1)
+        np.bitwise_and(product0, _MASK, out=c3)
         k0 = (k0 + _WEYL[0]) & 0xFFFFFFFF
         k1 = (k1 + _WEYL[1]) & 0xFFFFFFFF
-    return c0, c1, c2, c3
 
 
 def between(word: Words, low: ArrayLike, high: ArrayLike) -> NDArray[np.int64]:
@@ -138,6 +153,19 @@ def lognormal(word: Words, median: int, sigma_pct: int) -> NDArray[np.int64]:
     return (np.asarray(median, "i8") * drawn) >> _FIXED_POINT_BITS
 
 
+def normal(bits: NDArray[Any], deviation: ArrayLike) -> NDArray[np.int64]:
+    """Return normally distributed integers around 0, cut off at 3.2 standard deviations.
+
+    Parameters
+    ----------
+    bits
+        10 random bits, 0 ... 1023.
+    deviation
+        Standard deviation, below 2**30.
+    """
+    return (_normal_table()[bits] * np.asarray(deviation, "i8") + 512) >> 10
+
+
 def geometric(word: Words, mean: int) -> NDArray[np.int64]:
     """Return 1, 2, 3 ... with the given whole ``mean`` >= 1, cut off at 64."""
     # P(X > k) = (1 - 1/mean)^k, in exact integers of 2**-32
@@ -145,6 +173,24 @@ def geometric(word: Words, mean: int) -> NDArray[np.int64]:
     survival = [one * (mean - 1) ** k // mean**k for k in range(1, 64)]
     above = np.array(survival, "u8")
     return 1 + (word[..., np.newaxis] < above).sum(axis=-1)
+
+
+@cache
+def _normal_table() -> NDArray[np.int64]:
+    """Return 1,024 quantiles of a normal distribution, times 2**10.
+
+    They are those of the sum of 48 dice with 16 sides each: exact integers, and nearer to the
+    normal distribution than anything here can tell.
+    """
+    ways = [1]
+    for _ in range(48):
+        ways = [sum(ways[max(total - 15, 0) : total + 1]) for total in range(len(ways) + 15)]
+    total, above = 16**48, np.cumsum(np.array(ways, object))
+    sums = [int(np.searchsorted(above, (2 * i + 1) * total // 2048)) for i in range(1024)]
+    with localcontext() as context:
+        context.prec = 28
+        deviation = (Decimal(48 * 255) / 12).sqrt()
+        return np.array([int(Decimal(s - 360) * 1024 / deviation) for s in sums], "i8")
 
 
 @cache

@@ -10,7 +10,7 @@ from simulator.faults.draw import Rates, draw
 from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.randomness import Stream, between, words
-from simulator.terminals.sensors import Cadence
+from simulator.terminals.timeline import Cadence
 from simulator.world.buildings import Mix, Presence, Terminal
 
 SHORT_WINDOWS: Final[Mapping[str, float]] = {
@@ -99,7 +99,9 @@ def random_fleet(seed: int, start_us: int, duration_s: int = 180) -> Fleet:
     For property tests: small and short, all causes and look-alikes, all terminal types, rescuers
     who come by themselves after 20 to 90 s. Look-alikes are on terminals that can tell: a retrofit
     one cannot know an inspection, and one without presence cannot tell an empty car that stands
-    between landings without mains, or whose zone switch chatters, from a trap.
+    between landings without mains, or whose zone switch chatters, from a trap. There is no
+    barometric one: it sees neither doors nor button, and takes a car that hangs little outside the
+    zone for levelled, so it misses traps by its nature.
     """
     w = words(seed, Stream.SCENARIO, 0, 0)
     n_lifts = int(between(w[0], 1, 8).item())
@@ -113,7 +115,7 @@ def random_fleet(seed: int, start_us: int, duration_s: int = 180) -> Fleet:
         start_us,
         n_lifts,
         escalators=int(between(w[1], 0, 1).item()),
-        mix=Mix(tower=0, absent=15, rescue_device_pct=50),
+        mix=Mix(tower=0, barometric=0, absent=15, rescue_device_pct=50),
         rate_pct=int(between(w[2], 50, 600).item()),
         script=script,
         cadence=Cadence(moving_us=int(between(w[3], 1, 4).item()) * 500_000),

@@ -27,12 +27,13 @@ FALSIFIED: Final[Mapping[Cause, tuple[str, ...]]] = MappingProxyType({
     Cause.FLOOR_FROZEN: ("floor",),
     Cause.ACCELEROMETER_DEAD: (
         "acceleration_mps2", "vibration_mps2", "vibration_horizontal_mps2", "car", "direction",
+        "speed_mps",
     ),
     Cause.SPEED_WRONG: ("speed_mps",),
     Cause.TERMINAL_BATTERY: ("terminal_power",),
 })  # fmt: skip
 """Columns that a sensor fault falsifies, if the terminal tells them."""
-_BY_CONTROLLER: Final = frozenset({"car", "direction"})
+_BY_CONTROLLER: Final = frozenset({"car", "direction", "speed_mps"})
 """What a coupled terminal has from the controller, whatever its accelerometer says."""
 LOOKS_LIKE: Final = frozenset(
     {
@@ -110,7 +111,7 @@ class Health:
             return ("time_us",)
         terminal = self._terminal(fault)
         columns = FALSIFIED[fault.what]
-        if terminal is Terminal.COUPLED:
+        if terminal is Terminal.COUPLED and fault.what is Cause.ACCELEROMETER_DEAD:
             columns = tuple(c for c in columns if c not in _BY_CONTROLLER)
         return effects(terminal, int(self.plan.presence[fault.unit]), columns)
 

@@ -1,54 +1,53 @@
 """From the world to frames: what each terminal knows, when it tells it, and how well.
 
 A terminal tells a frame at every discrete change, every ``moving_us`` while anything is going on,
-and a heartbeat every ``idle_us`` otherwise. Sample instants lie on the grid of the piece (its start
-plus whole intervals), so how the world was cut into calls does not change them. Values are rounded
-to integer wire units here, once.
-
-Terminal types are in ``buildings``: a coupled terminal knows what the controller knows; a retrofit
-one has photo switches (zone, door), an accelerometer (moving or not, direction), counts floors,
-and tells no speed: one told at landings only would be held for the whole run after it. Presence may
-be absent, a PIR that loses motionless people, or a camera that counts.
+and a heartbeat every ``idle_us`` otherwise (``timeline``). What terminals of each type make of the
+world is in ``coupled``, ``retrofit`` and ``barometric``, common to all are presence, acceleration
+and vibration, here. Then faulty sensors falsify it (``falsify``). Values are rounded to integer
+wire units once, before anything else; how the world was cut into calls changes nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.faults.sensors import SensorFault
 from simulator.frames import MISSING, Frames
-from simulator.world.buildings import ZONE_HALF_M, Plan, Presence, Terminal
-from simulator.world.state import DOOR, FIELDS, QUIET, RUNNING, Phase, Pieces, kinematics
-from telemetry.columns import Direction
+from simulator.randomness import between
+from simulator.terminals.barometric import Barometric
+from simulator.terminals.block import SAMPLED, Block, Column, Kind, Setting, thousandths
+from simulator.terminals.coupled import Coupled
+from simulator.terminals.falsify import Falsifier, Restarts
+from simulator.terminals.landings import Landings
+from simulator.terminals.noise import (
+    HORIZONTAL_MMPS2,
+    REST_MMPS2,
+    RIDE_MMPS2,
+    VIBRATION_MMPS2,
+    of_lifts,
+)
+from simulator.terminals.retrofit import Retrofit
+from simulator.terminals.timeline import Cadence, Ranks, Timeline
+from simulator.world.buildings import Plan, Presence, Terminal
+from simulator.world.knowledge import TELLS
+from simulator.world.state import RUNNING, Phase, Pieces
 
 PIR_HOLD_US: Final = 6_000_000
 """How long after the last movement about the door a PIR still sees people (practice)."""
-PERSON_KG: Final = 75
-RATED_KG_PER_PERSON: Final = 75
-_STIRRING: Final = np.array(
-    [Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING, Phase.CLOSED]
-)
+AT_ONCE: Final = 8_192
+"""Samples of a block."""
+_STIRRING: Final = np.isin(np.arange(len(Phase)), [
+    Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING, Phase.CLOSED, Phase.HELD_OPEN,
+])  # fmt: skip
 """Phases in which doors or people move about the door."""
-
-Column = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Cadence:
-    """How often a terminal tells, whole ms.
-
-    Parameters
-    ----------
-    moving_us
-        While anything moves or something is wrong: 0.5-5 s in the field.
-    idle_us
-        Heartbeat.
-    """
-
-    moving_us: int = 1_000_000
-    idle_us: int = 30_000_000
+_PER_PIECE: Final = {
+    "mode": "i4", "power": "i4", "safety_circuit": "i4", "brake": "i4", "button": "i4",
+    "codes": "i8", "runs": "i8", "door_cycles": "i8",
+}  # fmt: skip
+"""Columns that are constant in a piece, with dtypes."""
+_NEVER_US: Final = 2**62
 
 
 class Sensors:
@@ -60,118 +59,151 @@ class Sensors:
         What is built.
     cadence
         How often they tell.
+    seed
+        Seed of the fleet.
+    start_us
+        First instant of the fleet.
+    faults
+        Faults of the sensors, by onset; ``unit`` is the row in the plan.
     """
 
-    def __init__(self, plan: Plan, cadence: Cadence) -> None:
-        self._plan = plan
+    def __init__(
+        self,
+        plan: Plan,
+        cadence: Cadence,
+        seed: int = 0,
+        start_us: int = 0,
+        faults: Sequence[SensorFault] = (),
+    ) -> None:
+        setting = Setting(plan, seed, Landings(plan.landings_m), start_us, cadence.moving_us)
+        self._setting = setting
         self._cadence = cadence
+        self._ranks = Ranks(plan)
+        self._kinds: Mapping[Terminal, Kind] = {
+            Terminal.COUPLED: Coupled(setting),
+            Terminal.RETROFIT: Retrofit(setting),
+            Terminal.BAROMETRIC: Barometric(setting),
+        }
+        self._falsifier = Falsifier(plan, faults, start_us)
         self._seq = np.zeros(len(plan), "i8")
+        _, vertical, horizontal, _ = of_lifts(seed, plan.first_lift + np.arange(len(plan)))
+        self._vertical_mmps2 = between(vertical, *VIBRATION_MMPS2)
+        self._horizontal_mmps2 = between(horizontal, *HORIZONTAL_MMPS2)
 
     def frames(self, pieces: Sequence[Pieces]) -> Frames:
         """Sample all instants that are due in ``pieces``, in time order, ``seq`` gapless."""
-        parts = [self._due(part) for part in pieces]
-        parts = [part for part in parts if len(part["lift"])]
-        if not parts:
+        until_us = max((int(p["hi_us"].max()) for p in pieces if len(p["lift"])), default=0)
+        cuts = self._falsifier.advance(until_us)
+        timeline = Timeline(pieces, self._ranks, self._cadence, cuts)
+        told: dict[str, Column] = {
+            name: np.full(len(timeline), MISSING, "i8" if name == "distance_m" else "i4")
+            for name in SAMPLED
+        }
+        for terminal, kind in self._kinds.items():
+            self._tell(kind, timeline, timeline.pieces_of(terminal), told)
+        restarts = self._falsifier.apply(timeline, told)
+        if not len(timeline):
             return Frames.empty()
-        joined = {k: np.concatenate([p[k] for p in parts]) for k in (*FIELDS, "lift", "t_us", "k")}
-        order = np.lexsort((joined["lift"], joined["t_us"]))
-        joined = {k: v[order] for k, v in joined.items()}
-        return self._told(joined)
+        return self._joined(timeline, told, restarts)
 
-    def _due(self, pieces: Pieces) -> Pieces:
-        """Return one row for each sample that is due: the piece, the instant, its number in it."""
-        quiet = QUIET[pieces["phase"]] & (pieces["flapping"] == 0)
-        every_us = np.where(quiet, self._cadence.idle_us, self._cadence.moving_us)
-        first = -((pieces["start_us"] - pieces["lo_us"]) // every_us)
-        last = -((pieces["start_us"] - pieces["hi_us"]) // every_us)
-        count = np.maximum(last - first, 0)
-        picked = np.flatnonzero(count)
-        times = count[picked]
-        of = np.repeat(picked, times)
-        nth = np.arange(len(of)) - np.repeat(np.cumsum(times) - times, times)
-        rows = {name: pieces[name][of] for name in (*FIELDS, "lift")}
-        rows["k"] = first[of] + nth
-        rows["t_us"] = rows["start_us"] + rows["k"] * every_us[of]
-        return rows
+    def _tell(
+        self, kind: Kind, timeline: Timeline, pieces: slice, told: Mapping[str, Column]
+    ) -> None:
+        """Let terminals of one type tell, block by block."""
+        if pieces.start == pieces.stop:
+            return
+        constant = {**self._common(timeline, pieces), **kind.prepare(timeline, pieces)}
+        samples = timeline.samples_of(pieces)
+        for begin in range(samples.start, samples.stop, AT_ONCE):
+            end = min(begin + AT_ONCE, samples.stop)
+            block = Block(self._setting, timeline, begin, end)
+            views = {name: values[begin:end] for name, values in told.items()}
+            at = block.at - pieces.start
+            here = {name: values[at] for name, values in constant.items()}
+            self._tell_common(block, here, views)
+            kind.tell(block, here, views)
 
-    def _number(self, lift: NDArray[Any]) -> Column:
-        """Return the next sequence numbers of frames that are in time order."""
-        order = np.argsort(lift, kind="stable")
-        lifts = lift[order]
-        begins = np.flatnonzero(np.r_[True, lifts[1:] != lifts[:-1]])
-        counts = np.diff(np.r_[begins, len(lifts)])
-        within = np.arange(len(lifts)) - np.repeat(begins, counts)
-        seq = np.empty(len(lifts), "i8")
-        seq[order] = self._seq[lifts] + within
-        self._seq[lifts[begins]] += counts
-        return seq
-
-    def _told(self, s: Pieces) -> Frames:
-        plan, lift, t_us = self._plan, s["lift"], s["t_us"]
-        height_m, speed_mps, acceleration = kinematics(s, t_us)
-        away = np.abs(plan.landings_m[lift] - height_m[:, np.newaxis])
-        running = RUNNING[s["phase"]]
-        coupled = plan.terminal[lift] == Terminal.COUPLED
-        zone = zone_told(away.min(axis=1), s)
-        return Frames.make(
-            len(lift),
-            lift=lift,
-            time_us=t_us,
-            seq=self._number(lift),
-            mode=_only(coupled, s["mode"]),
-            car=running,
-            direction=direction_told(running, s["sign"]),
-            zone=zone,
-            floor=np.argmin(away, axis=1),
-            door=DOOR[s["phase"]],
-            passenger=self._presence(s),
-            speed_mps=_only(coupled, thousandths(np.abs(speed_mps))),
-            height_m=_only(coupled, thousandths(height_m)),
-            acceleration_mps2=thousandths(acceleration),
-            load_pct=_only(coupled, self._load(s)),
-            power=_only(coupled, s["power"]),
-            safety_circuit=_only(coupled, s["safety_circuit"]),
-            brake=_only(coupled, running),
-            button=s["button"],
-            codes=_only(coupled, s["codes"]),
-            runs=_only(coupled, s["runs"]),
-            door_cycles=s["door_cycles"],
-            distance_m=_only(
-                coupled, (s["travelled_m"] + np.abs(height_m - s["height_m"])).astype("i8")
+    def _common(self, timeline: Timeline, pieces: slice) -> Mapping[str, Column]:
+        """Return what all terminals have in common and is constant in pieces."""
+        lift = timeline["lift"][pieces]
+        phase = timeline["phase"][pieces]
+        riders = timeline["riders"][pieces]
+        presence = self._setting.plan.presence[lift]
+        seen_until_us = timeline["stirred_us"][pieces] + PIR_HOLD_US
+        never_lost = _STIRRING[phase] | (presence != Presence.PIR)
+        runs = RUNNING[phase]
+        shaking = timeline["shaking_mmps2"][pieces]
+        return {
+            "seen": np.select(
+                [presence == Presence.COUNT, presence == Presence.PIR],
+                [riders, np.minimum(riders, 1)], MISSING,
             ),
-        )
+            "counts": (presence == Presence.COUNT) & (riders > 0),
+            "seen_until_us": np.where(never_lost, _NEVER_US, seen_until_us),
+            "shakes": np.where(runs, RIDE_MMPS2 + shaking // 6, REST_MMPS2),
+            "runs": runs,
+            "vertical": self._vertical_mmps2[lift],
+            "horizontal": self._horizontal_mmps2[lift],
+            "shaking": shaking,
+        }  # fmt: skip
 
-    def _presence(self, s: Pieces) -> Column:
-        kind = self._plan.presence[s["lift"]]
-        riders = s["riders"]
-        stirring = np.isin(s["phase"], _STIRRING) | (s["t_us"] < s["stirred_us"] + PIR_HOLD_US)
-        pir = (riders > 0) & stirring
-        return np.select(
-            [kind == Presence.COUNT, kind == Presence.PIR], [riders, pir.astype("i8")], MISSING
-        )
+    def _tell_common(
+        self, block: Block, constant: Mapping[str, Column], told: Mapping[str, Column]
+    ) -> None:
+        draws = block.draws
+        seen = constant["seen"] + np.where(constant["counts"], draws.miscount(), 0)
+        told["passenger"][:] = np.where(block.t_us < constant["seen_until_us"], seen, 0)
+        noise = draws.acceleration(constant["shakes"])
+        noise[block.moving] += thousandths(block.acceleration_mps2)
+        told["acceleration_mps2"][:] = noise
+        runs, shaking = constant["runs"], constant["shaking"]
+        vertical = draws.vibration(constant["vertical"]) + shaking
+        told["vibration_mps2"][:] = np.where(runs, vertical, MISSING)
+        horizontal = draws.horizontal(constant["horizontal"]) + shaking * 2 // 3
+        told["vibration_horizontal_mps2"][:] = np.where(runs, horizontal, MISSING)
 
-    def _load(self, s: Pieces) -> Column:
-        rated_kg = self._plan.capacity[s["lift"]] * RATED_KG_PER_PERSON
-        return s["riders"] * PERSON_KG * 100_000 // rated_kg
+    # --- frames ---------------------------------------------------------------------------------
 
+    def _joined(self, timeline: Timeline, told: Mapping[str, Column], restarts: Restarts) -> Frames:
+        """Put the samples into time order and add what is constant in their pieces."""
+        order = timeline.in_time_order()
+        at = timeline.of[order]
+        columns: dict[str, NDArray[Any]] = {
+            "lift": timeline["lift"][at],
+            "time_us": timeline.t_us[order],
+            "seq": self._number(timeline, restarts.begins)[order],
+        }
+        columns["device_time_us"] = columns["arrival_us"] = columns["time_us"]
+        keys = set(columns)
+        columns |= {name: values[order] for name, values in told.items()}
+        columns |= {name: values[at] for name, values in self._per_piece(timeline).items()}
+        if restarts.blind:
+            blind = np.isin(order, restarts.blind)
+            for name in columns.keys() - keys:
+                columns[name][blind] = MISSING
+        return Frames(columns)
 
-def zone_told(away_m: NDArray[np.float64], s: Pieces) -> Column:
-    """Return what the zone switch tells; a chattering one is wrong in every other sample."""
-    zone = away_m <= ZONE_HALF_M
-    return (zone ^ ((s["flapping"] == 1) & (s["k"] % 2 == 1))).astype("i8")
+    def _per_piece(self, timeline: Timeline) -> Mapping[str, Column]:
+        """Return what is told and constant in pieces, by column."""
+        columns: dict[str, Column] = {}
+        for name, dtype in _PER_PIECE.items():
+            of_world = RUNNING[timeline["phase"]] if name == "brake" else timeline[name]
+            values = of_world.astype(dtype)
+            for terminal in Terminal:
+                if name not in TELLS[terminal]:
+                    values[timeline.pieces_of(terminal)] = MISSING
+            columns[name] = values
+        return columns
 
-
-def direction_told(running: NDArray[np.bool_], sign: NDArray[Any]) -> Column:
-    """Return ``Direction`` of travel."""
-    way = np.where(sign > 0, Direction.UP, Direction.DOWN)
-    return np.where(running & (sign != 0), way, Direction.NONE).astype("i8")
-
-
-def thousandths(values: NDArray[np.float64]) -> Column:
-    """Round to integer thousandths, half to even."""
-    return np.rint(values * 1000).astype("i8")
-
-
-def _only(known: NDArray[np.bool_], values: NDArray[Any]) -> Column:
-    # widened first: np.where would squeeze MISSING into the narrow dtype of ``values``
-    return np.where(known, values.astype("i8"), MISSING)
+    def _number(self, timeline: Timeline, begins: Sequence[tuple[int, int]]) -> Column:
+        """Return the sequence number of each sample, in the order of the timeline."""
+        lifts, last = timeline.last_samples()
+        first = np.r_[0, last[:-1] + 1]
+        counts = last + 1 - first
+        seq = np.arange(len(timeline)) + np.repeat(self._seq[lifts] - first, counts)
+        self._seq[lifts] += counts
+        for lift, begin in begins:
+            end = timeline.of_lift(lift).stop
+            seq[begin:end] = np.arange(end - begin)
+            self._seq[lift] = end - begin
+        return seq

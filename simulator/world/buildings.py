@@ -189,9 +189,9 @@ class Mix:
     housing: int = 70
     office: int = 28
     tower: int = 2
-    coupled: int = 70
+    coupled: int = 60
     retrofit: int = 30
-    barometric: int = 0
+    barometric: int = 10
     absent: int = 0
     pir: int = 60
     count: int = 40

@@ -182,6 +182,13 @@ class State:
         self["sign"][rows] = 0
 
 
+MOTION_FIELDS: Final = (
+    "height_m", "motion", "move_us", "sign", "distance_m", "jerk_mps3", "jerk_s", "steady_s",
+    "cruise_s", "speed_mps", "deceleration_mps2",
+)  # fmt: skip
+"""What ``kinematics`` needs of pieces."""
+
+
 def kinematics(pieces: Pieces, t_us: NDArray[Any]) -> tuple[Floats, Floats, Floats]:
     """Return height [m], velocity and acceleration (up positive) of each piece at ``t_us``."""
     elapsed_s = (t_us - pieces["move_us"]) / 1e6

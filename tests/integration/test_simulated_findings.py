@@ -16,6 +16,7 @@ from simulator.recordings.rides import frames_of, read_rides
 from simulator.scenarios.presets import NEEDED_US, SHORT_WINDOWS, demo_script, random_fleet
 from simulator.scoring import Comparison, SeenAlarm, match
 from simulator.truth import TruthEvent
+from simulator.world.buildings import Terminal
 from telemetry.batch import FrameBatch
 from telemetry.columns import COLUMNS
 from telemetry.findings import Change, FindingKind
@@ -100,7 +101,12 @@ def test_the_demo_is_found_as_it_happened(seed):
     assert all(abs(hit.onset_error_us) <= SECOND_US // 2 for hit in result.hits)
     assert presses(transitions, fleet.codes) == true_presses(fleet.truth())
     ends = [t for t in transitions if t.change is Change.CLEARED]
-    assert {t.t_us for t in ends} >= {hit.event.end_us for hit in result.hits}
+    for hit in result.hits:
+        # the one contact of a retrofitted terminal says "opening" for 3 s, doors take 2 at least
+        retrofit = fleet.plan.terminal[hit.event.lift] == Terminal.RETROFIT
+        late_us = 2 * SECOND_US if retrofit else 0
+        own = [t.t_us - hit.event.end_us for t in ends if t.elevator_id == hit.event.lift]
+        assert any(0 <= after_us <= late_us for after_us in own), hit
 
 
 @pytest.mark.parametrize("seed", range(100))

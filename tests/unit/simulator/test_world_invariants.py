@@ -6,12 +6,15 @@ import pytest
 from simulator.frames import MISSING, Frames
 from simulator.scenarios.presets import random_fleet
 from simulator.world.buildings import Building, Plan, Presence, Terminal
-from telemetry.columns import Door, Mode, Power
+from simulator.world.knowledge import TELLS
+from telemetry.columns import COLUMN_NAMES, Door, Mode, Power
 from telemetry.findings import FINDINGS, FindingKind
 
 START_US = 1_774_314_000_000_000
 DURATION_S = 180
 SEEDS = range(40)
+SOMETIMES = {"speed_mps", "vibration_mps2", "vibration_horizontal_mps2"}
+"""What terminals tell only while the car runs; a coupled one always knows the speed."""
 
 
 class Lived:
@@ -67,7 +70,8 @@ def test_the_car_stays_in_its_shaft_below_its_rated_speed(lived):
     top = lived.plan.landings_m[lift, lived.plan.n_landings[lift] - 1] * 1000
     assert (told["height_m"] >= 0).all()
     assert (told["height_m"] <= top + 1).all()
-    assert (told["speed_mps"] <= lived.plan.rated_mps[lift] * 1000 + 1).all()
+    # an encoder of 5 mm/s, cut off at 3.2 standard deviations
+    assert (told["speed_mps"] <= lived.plan.rated_mps[lift] * 1000 + 17).all()
     standing = told["car"] == 0
     assert (told["speed_mps"][standing] == 0).all()
 
@@ -98,11 +102,13 @@ def test_direction_and_running_agree(lived):
 
 
 def test_a_terminal_tells_only_what_it_can_know(lived):
-    kind = lived.plan.terminal[lived.lifts["lift"]]
-    blind = kind == Terminal.RETROFIT
-    for name in ("mode", "power", "speed_mps", "load_pct", "codes", "runs"):
-        assert (lived.lifts[name][blind] == MISSING).all()
-        assert (lived.lifts[name][~blind] != MISSING).all()
+    for terminal in Terminal:
+        own = lived.lifts.take(lived.plan.terminal[lived.lifts["lift"]] == terminal)
+        for name in set(COLUMN_NAMES) - TELLS[terminal]:
+            assert (own[name] == MISSING).all(), name
+        always = TELLS[terminal] - {"passenger"} - SOMETIMES
+        for name in always | {"speed_mps"} if terminal is Terminal.COUPLED else always:
+            assert (own[name] != MISSING).all(), name
     presence = lived.plan.presence[lived.lifts["lift"]]
     assert ((lived.lifts["passenger"] == MISSING) == (presence == Presence.ABSENT)).all()
     assert set(lived.lifts["passenger"][presence == Presence.PIR].tolist()) <= {0, 1}
@@ -129,7 +135,9 @@ def test_truth_is_what_the_frames_show(lived):
         assert during["zone"][0] == int(in_zone)
         if event.end_us is not None:
             after = own.take(own["time_us"] >= event.end_us)
-            assert after["door"][0] == Door.OPEN
+            # one contact cannot tell how far doors are open
+            retrofit = lived.plan.terminal[event.lift] == Terminal.RETROFIT
+            assert after["door"][0] in ((Door.OPENING, Door.OPEN) if retrofit else (Door.OPEN,))
             assert after["zone"][0] == 1
 
 
