@@ -110,7 +110,8 @@ def random_fleet(seed: int, start_us: int, duration_s: int = 180) -> Fleet:
         for lift in range(n_lifts)
         for fault in _random_faults(seed, lift, start_us, duration_s * SECOND_US)
     )
-    telling = tuple(f.lift for f in script if f.cause in (Cause.INSPECTION, *faults.TIMED))
+    told_apart = (Cause.INSPECTION, Cause.ZONE_FLAPPING, *faults.TIMED)
+    telling = tuple(f.lift for f in script if f.cause in told_apart)
     spec = FleetSpec(
         start_us,
         n_lifts,

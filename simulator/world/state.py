@@ -126,7 +126,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "safety_circuit": "i1",
     "button": "i1",
     "codes": "i8",
-    "flapping": "i1",  # door zone switch chatters
     "shaking_mmps2": "i8",  # vibration added by a fault, peak to peak
     "runs": "i8",
     "door_cycles": "i8",
