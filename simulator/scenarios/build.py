@@ -169,7 +169,10 @@ def _script(scenario: Scenario, start_us: int) -> list[Fault]:
 
 def _drawn(scenario: Scenario, start_us: int) -> list[Fault]:
     drawn, fleet = scenario.drawn, scenario.fleet
-    return draw(fleet.lifts, scenario.seed, start_us, scenario.lasts_us, Rates(), drawn.faults)
+    return draw(
+        fleet.lifts, scenario.seed, start_us, scenario.lasts_us, Rates(), drawn.faults,
+        drawn.look_alikes,
+    )  # fmt: skip
 
 
 def _mass(scenario: Scenario, start_us: int) -> tuple[MassEvent, ...]:

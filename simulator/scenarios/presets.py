@@ -150,11 +150,15 @@ def _random_faults(seed: int, lift: int, start_us: int, duration_us: int) -> lis
     ]
 
 
-def city(spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier: int = 1) -> Fleet:
-    """Build a fleet with faults drawn at ``rates`` times ``multiplier``, added to its script."""
-    drawn = draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, multiplier)
+def city(
+    spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier: int = 1,
+    look_alike_multiplier: int | None = None,
+) -> Fleet:  # fmt: skip
+    """Build a fleet with faults drawn at ``rates`` times multipliers, added to its script."""
+    often = multiplier, look_alike_multiplier
+    drawn = draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, *often)
     stairs = range(spec.n_lifts, spec.n_lifts + spec.escalators + spec.walks)
-    theirs = draw_for_units(stairs, seed, spec.start_us, duration_us, UnitRates(), multiplier)
+    theirs = draw_for_units(stairs, seed, spec.start_us, duration_us, UnitRates(), *often)
     return Fleet(replace(spec, script=(*spec.script, *drawn, *theirs)), seed)
 
 

@@ -45,9 +45,11 @@ class Incidents:
             self.cases.armed.add(fault)
             return
         course = COURSES[fault.cause]
-        self.pokes.plan(fault.lift, fault.at_us, Poke.BEGIN, fault)
+        begin_us = max(fault.at_us, int(self.cars.state["start_us"][fault.lift]))
+        self.pokes.plan(fault.lift, begin_us, Poke.BEGIN, fault)
         if course.end:
-            self.pokes.plan(fault.lift, fault.at_us + fault.lasts_us, Poke.END, fault)
+            end_us = max(fault.at_us + fault.lasts_us, begin_us)
+            self.pokes.plan(fault.lift, end_us, Poke.END, fault)
 
     # --- exact instants -------------------------------------------------------------------------
 

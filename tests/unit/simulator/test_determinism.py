@@ -136,7 +136,7 @@ def test_vector_units_change_nothing():
 @pytest.mark.parametrize("shares", [2, 3, 7])
 def test_a_lift_lives_the_same_life_in_a_share_as_in_the_whole_fleet(shares):
     """Draws about a lift are keyed by ``plan.first_lift`` + row, never by the row alone."""
-    script = draw(60, 9, START_US, 3600 * SECOND_US, Rates(), 20_000)
+    script = draw(60, 9, START_US, 3600 * SECOND_US, Rates(), 20_000, 2_000)
     spec = FleetSpec(
         START_US + 8 * 3600 * SECOND_US, 60, escalators=3, walks=2, rate_pct=300,
         mix=Mix(absent=15, rescue_device_pct=50), script=tuple(script),

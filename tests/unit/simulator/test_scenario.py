@@ -4,9 +4,8 @@ from collections import Counter
 
 import pytest
 
-from simulator.faults import catalogue as faults
 from simulator.faults.catalogue import Cause, Fault
-from simulator.faults.draw import YEAR_US, Rates, draw
+from simulator.faults.draw import ALIKE, ENTRAPMENTS, OTHERS, YEAR_US, Rates, draw
 from simulator.fleet import Fleet, FleetSpec
 from simulator.scenarios.presets import SHORT_WINDOWS, as_record, city, demo_script
 from simulator.world.buildings import Mix, draw_plan, floor_labels
@@ -101,20 +100,25 @@ def test_an_area_power_cut_traps_only_where_people_ride():
 
 def test_drawn_faults_come_at_their_rate():
     year_us = YEAR_US
-    drawn = draw(300, 1, START_US, year_us, Rates(entrapments_per_lift_year=4))
-    counts = Counter(f.cause in faults.ENTRAPPING for f in drawn)
-    assert counts[True] == pytest.approx(1200, rel=0.15)
-    assert counts[False] == pytest.approx(3600, rel=0.15)
+    drawn = draw(300, 1, START_US, year_us)
+    counts = Counter(f.cause for f in drawn)
+    assert sum(counts[c] for c in ENTRAPMENTS) == pytest.approx(30, rel=0.5)
+    assert sum(counts[c] for c in OTHERS) == pytest.approx(580, rel=0.15)
+    assert counts[Cause.INSPECTION] == pytest.approx(7200, rel=0.1)
     assert all(START_US <= f.at_us < START_US + year_us for f in drawn)
     assert drawn == sorted(drawn, key=lambda f: (f.at_us, f.lift))
-    doubled = draw(300, 1, START_US, year_us, Rates(4, 0), multiplier=2)
-    assert len(doubled) == pytest.approx(2400, rel=0.15)
-    assert draw(300, 1, START_US, year_us, Rates(), multiplier=0) == []
+    faults_only = draw(300, 1, START_US, year_us, None, 20, 0)
+    assert len(faults_only) == pytest.approx(300 * 20 * 2.025, rel=0.05)
+    assert {f.cause for f in faults_only} == {*ENTRAPMENTS, *OTHERS}
+    assert {f.cause for f in draw(300, 1, START_US, year_us, None, 0, 1)} == {*ALIKE}
+    assert draw(300, 1, START_US, year_us, multiplier=0) == []
+    door = sum(n for cause, n in OTHERS.items() if "door" in cause or "reopening" in cause)
+    assert 0.5 < door / sum(OTHERS.values()) < 0.8
 
 
 def test_a_city_lives_with_drawn_faults():
     spec = FleetSpec(START_US, 100)
-    fleet = city(spec, 1, 3600 * SECOND_US, Rates(), multiplier=1000)
+    fleet = city(spec, 1, 3600 * SECOND_US, Rates(), 10_000, 1_000)
     fleet.frames_until(START_US + 3600 * SECOND_US)
     assert any(e.family == "entrapment" for e in fleet.truth())
 
