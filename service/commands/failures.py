@@ -21,6 +21,7 @@ KNOWN: Final = (
     ("ingest.store.errors", "StoreError", UNAVAILABLE),
     ("alerting.errors", "StoreUnavailableError", UNAVAILABLE),
     ("service.stack", "StackError", UNAVAILABLE),
+    ("simulator.recordings.layout", "RecordingError", SETTINGS),
     ("simulator.scenarios.errors", "ScenarioError", SETTINGS),
 )
 """Module, error, exit code; the first that fits counts."""

@@ -6,6 +6,7 @@ Exit code 0 only if the broker acknowledged everything, or the judge found no di
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -168,6 +169,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         bool,
         typer.Option("--list", help="List the scenarios of the library.", rich_help_panel=LOOK),
     ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write frames and truth to this recording, to be replayed.", rich_help_panel=LOOK
+        ),
+    ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
@@ -191,14 +198,15 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
         return _checked(options)
     pace = speed_of(speed or ("max" if rides else "1"))
     if judge:
-        return _judge(options, truth, as_json=as_json)
-    if rides is not None:
-        run = rides_run(rides, code, pace)
-    elif rate:
-        run = load_run(options, rate, pace)
-    else:
-        run = plan(options, pace)
-    return _run(run, truth, None if dry_run else connections, as_json=as_json)
+        return _judge(options, truth, record, as_json=as_json)
+    with ExitStack() as stack:
+        if rides is not None:
+            run = rides_run(rides, code, pace)
+        elif rate:
+            run = load_run(options, rate, pace)
+        else:
+            run = plan(options, pace, record, stack)
+        return _run(run, truth, None if dry_run else connections, as_json=as_json)
 
 
 def _checked(options: Options) -> int:
@@ -208,10 +216,10 @@ def _checked(options: Options) -> int:
     return 0
 
 
-def _judge(options: Options, truth: Path | None, *, as_json: bool) -> int:
+def _judge(options: Options, truth: Path | None, record: Path | None, *, as_json: bool) -> int:
     """Judge a scenario; its differences are lines on standard error."""
     file = loaded(options, kinds_found())
-    verdict = judged(file)
+    verdict = judged(file, record)
     for difference in verdict.differences:
         typer.echo(sentence(file, difference), err=True)
     result = verdict.happened
@@ -233,6 +241,7 @@ def _run(run: Run, truth: Path | None, connections: int | None, *, as_json: bool
     """Make or publish a run; ``connections`` None = publish nothing."""
     summary = made(run) if connections is None else asyncio.run(published(run, connections))
     if isinstance(run.feed, ScenarioFeed):
+        run.feed.complete()
         summary |= _of_fleet(run.feed, truth)
     tell(summary, as_json=as_json)
     return 0 if summary.get("unacknowledged", 0) == 0 else 1

@@ -6,6 +6,7 @@ from dataclasses import replace
 from simulator.fleet import Fleet
 from simulator.frames import Frames
 from simulator.network.messages import Message, Messenger
+from simulator.recordings.recorder import Recorder
 from simulator.scenarios.build import Built
 from simulator.truth import LookAlike, TruthEvent
 
@@ -23,6 +24,8 @@ class ScenarioFeed:
 
     def __init__(self, built: Built, later_us: int) -> None:
         self.networked = built.source()
+        self._built = built
+        self._recorder: Recorder | None = None
         fleet = self.fleet
         self._later_us = later_us
         self._messenger = Messenger(
@@ -44,15 +47,23 @@ class ScenarioFeed:
         """Names of the gateways."""
         return self.fleet.gateways
 
+    def record(self, recorder: Recorder) -> None:
+        """Record what reaches the broker from now on, in the scenario's own time."""
+        self._recorder = recorder
+
+    def complete(self) -> None:
+        """Complete the recording, if there is one."""
+        if self._recorder is not None:
+            self._recorder.add(self.networked.rest())
+            self._recorder.complete(self._built.end_us, self.fleet.digest.hexdigest())
+
     def messages_until(self, t_us: int) -> list[Message]:
         """Let the fleet live until ``t_us`` and return what reaches the broker by then."""
-        return self._messenger.messages(
-            self._moved(self.networked.arrived_until(t_us - self._later_us))
-        )
+        return self._messages(self.networked.arrived_until(t_us - self._later_us))
 
     def rest(self) -> list[Message]:
         """Return what is still under way, as if its time had come."""
-        return self._messenger.messages(self._moved(self.networked.rest()))
+        return self._messages(self.networked.rest())
 
     def truth(self) -> list[TruthEvent]:
         """Return the true events so far, by onset."""
@@ -80,6 +91,9 @@ class ScenarioFeed:
             for one in self.networked.look_alikes()
         ]
 
-    def _moved(self, frames: Frames) -> Frames:
-        names = ("time_us", "device_time_us", "arrival_us")
-        return frames.replace(**{name: frames[name] + self._later_us for name in names})
+    def _messages(self, frames: Frames) -> list[Message]:
+        if self._recorder is not None:
+            self._recorder.add(frames)
+        times = ("time_us", "device_time_us", "arrival_us")
+        moved = frames.replace(**{name: frames[name] + self._later_us for name in times})
+        return self._messenger.messages(moved)

@@ -6,6 +6,7 @@ now. Times never pass the clock (``start_of_run``).
 """
 
 from collections.abc import Collection
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,11 +17,14 @@ from service.commands.failures import SETTINGS, CommandError
 from service.simulate.feeds import ScenarioFeed
 from simulator.publishing.feed import Feed, SteadyLoad, TapeFeed
 from simulator.publishing.live import start_of_run
+from simulator.recordings.layout import RecordingInfo
+from simulator.recordings.recorder import Recorder
 from simulator.recordings.rides import RideLogError, frames_of, read_rides
 from simulator.scenarios.build import build
 from simulator.scenarios.fleet_table import FleetTable
 from simulator.scenarios.language import Scenario
 from simulator.scenarios.reader import ScenarioFile, load
+from simulator.source import Source
 
 SECOND_US: Final = 1_000_000
 LIFTS: Final = 200
@@ -62,14 +66,22 @@ def loaded(options: Options, found: Collection[str] | None = None) -> ScenarioFi
     return file.changed(lambda scenario: _overridden(scenario, options), found)
 
 
-def plan(options: Options, speed: float | None) -> Run:
-    """Return the run of a scenario, or of a fleet of options."""
+def plan(options: Options, speed: float | None, record: Path | None, stack: ExitStack) -> Run:
+    """Return the run of a scenario, or of a fleet of options; a recording is left to ``stack``."""
     file = loaded(options)
     lasts_us = file.scenario.lasts_us
     start_us = _start(lasts_us, speed)
     built = build(file.scenario, None if options.scenario else start_us)
     feed = ScenarioFeed(built, start_us - built.start_us)
+    if record is not None:
+        feed.record(stack.enter_context(recorder(record, file, feed.networked)))
     return Run(feed, start_us, start_us + lasts_us, speed)
+
+
+def recorder(path: Path, file: ScenarioFile, source: Source) -> Recorder:
+    """Return the recorder of a scenario's run."""
+    seed = file.scenario.seed
+    return Recorder(path, source, RecordingInfo(source.start_us, seed, file.file, file.text))
 
 
 def load_run(options: Options, frames_per_s: int, speed: float | None) -> Run:

@@ -8,7 +8,13 @@ simulator knows no detectors.
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from simulator.faults.catalogue import ESCALATOR_CAUSES, SENSOR_CAUSES, SIMULATED, Cause
+from simulator.faults.catalogue import (
+    ESCALATOR_CAUSES,
+    ESCALATOR_LOOK_ALIKES,
+    SENSOR_CAUSES,
+    SIMULATED,
+    Cause,
+)
 from simulator.geography import DISTRICTS
 from simulator.scenarios.conditions import Expectation, TruthEntry
 from simulator.scenarios.errors import Problem
@@ -16,11 +22,18 @@ from simulator.scenarios.fleet_table import FleetTable
 from simulator.scenarios.language import Happening, Scenario
 from simulator.scenarios.lines import Path
 from simulator.scenarios.values import nearest, spoken
-from telemetry.findings import FindingKind
+from telemetry.findings import FINDINGS, FindingKind
 
+_UNITS: Final = ("lift", "escalator", "walk")
 _OF_ANY: Final = range(30, 50)
 """Kinds of terminals and sensors, which lifts and escalators have."""
 _OF_STAIRS: Final = range(50, 60)
+_CAN_STRIKE_STAIRS: Final = frozenset(
+    (*ESCALATOR_CAUSES, *ESCALATOR_LOOK_ALIKES, *SENSOR_CAUSES, Cause.AREA_POWER_CUT)
+)
+_STRIKES_STAIRS_ALONE: Final = frozenset((*ESCALATOR_CAUSES, *ESCALATOR_LOOK_ALIKES)) - {
+    Cause.INSPECTION
+}
 
 
 class Located(Protocol):
@@ -63,12 +76,12 @@ def check(scenario: Scenario, found: Collection[str] | None = None) -> None:
     _check_mass(scenario)
     _check_network(scenario)
     for truth in scenario.truth:
-        _check_condition(truth, truth.what, scenario)
+        _check_truth(truth, scenario)
     for seems in scenario.seems:
-        _check_number(seems.lift, scenario.fleet.lifts, "lift", (*seems.path, "lift"))
+        _check_unit(seems, seems.what, _UNITS, scenario.fleet)
         _check_in_run(seems.between_us[0], scenario, (*seems.path, "between"))
     for expected in scenario.expect:
-        _check_condition(expected, expected.alarm, scenario)
+        _check_expectation(expected, scenario)
         _check_detector(expected.alarm, found, (*expected.path, "alarm"))
     for each in scenario.expect_each:
         for kind in each.kinds:
@@ -125,11 +138,11 @@ def _check_happening(one: Happening, scenario: Scenario) -> None:
         raise Problem(one.path, "strikes nothing: write lift, escalator or walk = <number>")
     _check_in_run(one.at_us, scenario, (*one.path, "at"))
     stairs = bool(one.escalators or one.walks)
-    if stairs and one.what not in (*ESCALATOR_CAUSES, *SENSOR_CAUSES):
+    if stairs and one.what not in _CAN_STRIKE_STAIRS:
         raise Problem(
             (*one.path, "what"), f"is {one.what}, a cause of lifts: write lift = <number>"
         )
-    if one.lifts and one.what in ESCALATOR_CAUSES:
+    if one.lifts and one.what in _STRIKES_STAIRS_ALONE:
         remedy = "write escalator or walk = <number>"
         raise Problem((*one.path, "what"), f"is {one.what}, a cause of escalators: {remedy}")
     if one.what is Cause.CLOCK_WRONG:
@@ -172,32 +185,56 @@ def _check_network(scenario: Scenario) -> None:
             raise Problem(clock.path, "needs one of off_by and shows: write exactly one")
 
 
-def _check_condition(one: TruthEntry | Expectation, kind: str, scenario: Scenario) -> None:
-    _check_unit(one, kind, scenario.fleet)
+def _check_truth(one: TruthEntry, scenario: Scenario) -> None:
+    _check_unit(one, one.what, _units_of_kind(one.what), scenario.fleet)
     _check_in_run(one.between_us[0], scenario, (*one.path, "between"))
+    _check_end(one, one.between_us, scenario)
+
+
+def _check_expectation(one: Expectation, scenario: Scenario) -> None:
+    _check_unit(one, one.alarm, _units_of_kind(one.alarm), scenario.fleet)
+    for name, span_us in (("between", one.between_us), ("known_between", one.known_us)):
+        if span_us is not None:
+            _check_in_run(span_us[0], scenario, (*one.path, name))
+    if one.between_us is None and one.known_us is None:
+        raise Problem(one.path, "says not when: write between or known_between")
+    if one.ends_us is not None and not _ends_by_itself(one.alarm):
+        remedy = "leave it out, a person ends this alarm"
+        raise Problem((*one.path, "ends_between"), f"cannot be of {one.alarm}: {remedy}")
+    _check_end(one, one.between_us or (0, 0), scenario)
+
+
+def _check_end(
+    one: TruthEntry | Expectation, between_us: tuple[int, int], scenario: Scenario
+) -> None:
     if one.ends_us is None:
         return
     if one.lasts_on:
         raise Problem((*one.path, "still_lasts"), "contradicts ends_between: leave one out")
-    if one.ends_us[1] < one.between_us[0]:
+    if one.ends_us[1] < between_us[0]:
         remedy = "name a time after between"
         raise Problem((*one.path, "ends_between"), f"lies before between: {remedy}")
     _check_in_run(one.ends_us[0], scenario, (*one.path, "ends_between"))
 
 
-def _check_unit(one: Located, kind: str, fleet: FleetTable) -> None:
-    given = [w for w in ("lift", "escalator", "walk") if getattr(one, w) is not None]
+def _units_of_kind(kind: str) -> tuple[str, ...]:
     number = FindingKind[kind.upper()]
-    allowed = (
-        ("lift", "escalator", "walk") if number in _OF_ANY
-        else ("escalator", "walk") if number in _OF_STAIRS
-        else ("lift",)
-    )  # fmt: skip
+    if number in _OF_ANY:
+        return _UNITS
+    return _UNITS[1:] if number in _OF_STAIRS else _UNITS[:1]
+
+
+def _check_unit(one: Located, what: str, allowed: tuple[str, ...], fleet: FleetTable) -> None:
+    given = [w for w in _UNITS if getattr(one, w) is not None]
     if len(given) != 1 or given[0] not in allowed:
         wanted = " or ".join(allowed)
-        raise Problem(one.path, f"is about no one unit: write {wanted} = <number> for {kind}")
+        raise Problem(one.path, f"is about no one unit: write {wanted} = <number> for {what}")
     count = {"lift": fleet.lifts, "escalator": fleet.escalators, "walk": fleet.walks}[given[0]]
     _check_number(getattr(one, given[0]), count, given[0], (*one.path, given[0]))
+
+
+def _ends_by_itself(kind: str) -> bool:
+    return FINDINGS[FindingKind[kind.upper()]].ends_with_finding
 
 
 def _check_detector(kind: str, found: Collection[str] | None, path: Path) -> None:

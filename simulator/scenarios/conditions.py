@@ -52,7 +52,11 @@ class SeemsEntry:
 
     path: Path = ()
     what: Annotated[Cause, Key("what", name_of(Cause), "its cause")]
-    lift: Annotated[int, Key("lift", _LIFT, "on this lift")]
+    lift: Annotated[
+        int | None, Key("lift", _LIFT, "on this lift", says="one of the three is needed")
+    ] = None
+    escalator: Annotated[int | None, Key("escalator", _LIFT, "on this escalator")] = None
+    walk: Annotated[int | None, Key("walk", _LIFT, "on this moving walk")] = None
     between_us: Annotated[tuple[int, int], Key("between", INTERVAL, "its beginning")]
 
 
@@ -68,8 +72,23 @@ class Expectation:
     escalator: Annotated[int | None, Key("escalator", _LIFT, "on this escalator")] = None
     walk: Annotated[int | None, Key("walk", _LIFT, "on this moving walk")] = None
     between_us: Annotated[
-        tuple[int, int], Key("between", INTERVAL, "when it is raised, in event time")
-    ]
+        tuple[int, int] | None,
+        Key(
+            "between",
+            INTERVAL,
+            "when it is raised, in event time",
+            says="one of it and `known_between` is needed",
+        ),
+    ] = None
+    known_us: Annotated[
+        tuple[int, int] | None,
+        Key(
+            "known_between",
+            INTERVAL,
+            "when whoever watches knows of it, by arrival; not judged of a running service",
+            says="not looked at",
+        ),
+    ] = None
     onset_us: Annotated[
         tuple[int, int] | None,
         Key("onset_between", INTERVAL, "the onset that it tells", says="not looked at"),

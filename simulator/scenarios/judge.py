@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from simulator.scenarios.checks import unit_of
+from simulator.scenarios.checks import Located, unit_of
 from simulator.scenarios.conditions import EachExpectation, Expectation, SeemsEntry, TruthEntry
+from simulator.scenarios.fleet_table import FleetTable
 from simulator.scenarios.lines import Path
 from simulator.scenarios.reader import ScenarioFile
 from simulator.truth import LookAlike, TruthEvent
 from telemetry.findings import FINDINGS, FindingKind
 
 TOLERANCE_US: Final = 3_000_000
-"""An alarm is borne out by a true event that began at most this after it (``truth.match``)."""
+"""An alarm is borne out by a true event that began at most this after it was raised, and ended at
+most this before its onset. Onsets alone are not compared: a car may have stood before the event."""
 
 
 class Differs(StrEnum):
@@ -51,6 +53,8 @@ class RaisedAlarm:
         Event times at which it was raised, and from which on it held.
     ended_us
         When the finding was over; ``None`` = it still holds.
+    known_us
+        Time of arrival at which it became known; ``None`` = that is not judged.
     """
 
     unit: int
@@ -58,6 +62,7 @@ class RaisedAlarm:
     raised_us: int
     onset_us: int
     ended_us: int | None = None
+    known_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ def judge_truth(wanted: ScenarioFile, happened: Happened) -> list[Difference]:
             Difference(Differs.TRUE_BESIDES, (), f"{_event(e, happened.start_us)} happened too")
             for e in left
         ]
-    seen = (_seems(one, happened) for one in scenario.seems)
+    seen = (_seems(one, scenario.fleet, happened) for one in scenario.seems)
     return differences + [one for one in seen if one is not None]
 
 
@@ -177,12 +182,13 @@ def _not_true(want: TruthEntry, unit: int, happened: Happened) -> Difference:
     return Difference(Differs.NOT_TRUE, want.path, text)
 
 
-def _seems(want: SeemsEntry, happened: Happened) -> Difference | None:
+def _seems(want: SeemsEntry, fleet: FleetTable, happened: Happened) -> Difference | None:
+    unit = unit_of(want, fleet)
     for one in happened.look_alikes:
-        about = one.lift == want.lift - 1 and one.cause == want.what
+        about = one.lift == unit and one.cause == want.what
         if about and _within(one.from_us, want.between_us, happened.start_us):
             return None
-    text = f"{want.what} on lift {want.lift} {_between(want.between_us)} was not recorded"
+    text = f"{want.what} on {_named(want)} {_between(want.between_us)} was not recorded"
     return Difference(Differs.NO_LOOK_ALIKE, want.path, text)
 
 
@@ -193,8 +199,22 @@ def _in_time(want: Expectation, unit: int, alarm: RaisedAlarm, start_us: int) ->
     return (
         alarm.kind.slug == want.alarm
         and alarm.unit == unit
-        and _within(alarm.raised_us, want.between_us, start_us)
+        and _when(want, alarm, start_us) is None
     )
+
+
+def _when(want: Expectation, alarm: RaisedAlarm, start_us: int) -> Difference | None:
+    """Return how an alarm of the right kind and unit is early or late; ``None`` = it is not."""
+    for span_us, t_us, word in (
+        (want.between_us, alarm.raised_us, "raised"),
+        (want.known_us, alarm.known_us, "known"),
+    ):
+        if span_us is None or t_us is None or _within(t_us, span_us, start_us):
+            continue
+        how = Differs.TOO_EARLY if t_us - start_us < span_us[0] else Differs.TOO_LATE
+        text = f"{want.alarm} on {_named(want)} was {word} at {_at(t_us, start_us)}"
+        return Difference(how, want.path, f"{text}, not {_between(span_us)}")
+    return None
 
 
 def _details(want: Expectation, alarm: RaisedAlarm, start_us: int) -> list[Difference]:
@@ -221,21 +241,17 @@ def _nearest(
     want: Expectation, unit: int, left: Sequence[RaisedAlarm], start_us: int
 ) -> tuple[RaisedAlarm | None, Difference]:
     """Return the alarm that was probably meant, and what is wrong with it."""
-    low_us, high_us = want.between_us
     same = [a for a in left if a.kind.slug == want.alarm]
-    here = [a for a in same if a.unit == unit]
     what = f"{want.alarm} on {_named(want)}"
-    if here:
-        alarm = min(here, key=lambda a: abs(2 * (a.raised_us - start_us) - low_us - high_us))
-        early = alarm.raised_us - start_us < low_us
-        how = Differs.TOO_EARLY if early else Differs.TOO_LATE
-        raised = f"raised at {_at(alarm.raised_us, start_us)}, not {_between(want.between_us)}"
-        return alarm, Difference(how, want.path, f"{what} was {raised}")
     for alarm in same:
-        if _within(alarm.raised_us, want.between_us, start_us):
+        off = _when(want, alarm, start_us) if alarm.unit == unit else None
+        if off is not None:
+            return alarm, off
+    for alarm in same:
+        if _when(want, alarm, start_us) is None:
             text = f"{what} was raised on unit {alarm.unit + 1} instead"
             return alarm, Difference(Differs.WRONG_UNIT, want.path, text)
-    text = f"{what} was not raised {_between(want.between_us)}"
+    text = f"{what} was not raised {_between(want.between_us or want.known_us or (0, 0))}"
     return None, Difference(Differs.MISSING, want.path, text)
 
 
@@ -269,7 +285,7 @@ def _has_truth(alarm: RaisedAlarm, truth: Sequence[TruthEvent]) -> bool:
     return any(
         e.lift == alarm.unit
         and e.family == family
-        and e.onset_us - TOLERANCE_US <= alarm.onset_us
+        and e.onset_us - TOLERANCE_US <= alarm.raised_us
         and (e.end_us is None or alarm.onset_us <= e.end_us + TOLERANCE_US)
         for e in truth
     )
@@ -278,7 +294,7 @@ def _has_truth(alarm: RaisedAlarm, truth: Sequence[TruthEvent]) -> bool:
 # --- words ----------------------------------------------------------------------------------------
 
 
-def _named(one: TruthEntry | Expectation) -> str:
+def _named(one: Located) -> str:
     for word in ("lift", "escalator", "walk"):
         number = getattr(one, word)
         if number is not None:

@@ -6,7 +6,7 @@ The library is package data; its scenarios are known by name. Anything else is a
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path as FilePath
@@ -36,11 +36,14 @@ class ScenarioFile:
         Name for messages.
     lines
         Lines of its keys.
+    text
+        The whole file.
     """
 
     scenario: Scenario
     file: str
     lines: Mapping[Path, int] = field(default_factory=dict)
+    text: str = ""
 
     def line(self, path: Path) -> int:
         """Return the line of ``path``; 0 = it stands in no file."""
@@ -50,7 +53,7 @@ class ScenarioFile:
         self, change: Callable[[Scenario], Scenario], found: Collection[str] | None = None
     ) -> "ScenarioFile":
         """Return it with a changed scenario, checked again. Raises ``ScenarioError``."""
-        made = ScenarioFile(change(self.scenario), self.file, self.lines)
+        made = replace(self, scenario=change(self.scenario))
         made.check(found)
         return made
 
@@ -107,7 +110,7 @@ def read(text: str, file: str, found: Collection[str] | None = None) -> Scenario
     except Problem as problem:
         at = line_of(lines, problem.path)
         raise ScenarioError(file, at, _sentence(problem)) from problem
-    made = ScenarioFile(scenario, file, lines)
+    made = ScenarioFile(scenario, file, lines, text)
     made.check(found)
     return made
 
