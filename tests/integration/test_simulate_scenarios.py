@@ -151,7 +151,7 @@ def test_a_scenario_is_published_and_told_in_the_present(command, stack, file, t
     [
         (("mains-cut-with-rescue-devic",), 'did you mean "mains-cut-with-rescue-device"?'),
         (("none.toml",), "none.toml: No such file or directory; name a file or one of --list"),
-        ((NAME, "--for", "5", "--judge"), f"{NAME}.toml:12: at is not in the run"),
+        ((NAME, "--for", "5", "--judge"), ": at is not in the run, which lasts 5 s"),
         ((NAME, "--network", "bad"), "--network: write one of perfect, noisy, field"),
         ((NAME, "--judge", "--truth", "/"), "--truth: /: Is a directory"),
         (("--judge", "--speed", "fast"), "--speed is 'fast'"),
