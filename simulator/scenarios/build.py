@@ -11,7 +11,14 @@ from typing import Final
 
 from simulator.faults.catalogue import Fault
 from simulator.faults.draw import Rates, draw
+from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.faults.mass import Earthquake, MassEvent, PowerCut, Rescue
+from simulator.faults.sensors import (
+    FAULT_RATES,
+    LOOK_ALIKE_RATES,
+    SensorFault,
+    draw_sensor_faults,
+)
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.geography import City
 from simulator.network.networked import NetworkedFleet
@@ -100,6 +107,7 @@ def build(scenario: Scenario, start_us: int | None = None) -> Built:
         rate_pct=table.traffic_pct,
         quiet=tuple(n - 1 for one in table.but if one.quiet for n in one.lifts),
         script=(*_script(scenario, begins_us), *_drawn(scenario, begins_us)),
+        sensor_faults=_drawn_sensors(scenario, begins_us),
         city=_city(table),
         mass_events=_mass(scenario, begins_us),
         terminals=_choices(table.but),
@@ -168,11 +176,24 @@ def _script(scenario: Scenario, start_us: int) -> list[Fault]:
 
 
 def _drawn(scenario: Scenario, start_us: int) -> list[Fault]:
+    """Draw what befalls lifts, escalators and walks."""
     drawn, fleet = scenario.drawn, scenario.fleet
-    return draw(
-        fleet.lifts, scenario.seed, start_us, scenario.lasts_us, Rates(), drawn.faults,
-        drawn.look_alikes,
-    )  # fmt: skip
+    stairs = range(fleet.lifts, fleet.lifts + fleet.escalators + fleet.walks)
+    how = (scenario.seed, start_us, scenario.lasts_us)
+    often = (drawn.faults, drawn.look_alikes)
+    return [
+        *draw(fleet.lifts, *how, Rates(), *often),
+        *draw_for_units(stairs, *how, UnitRates(), *often),
+    ]
+
+
+def _drawn_sensors(scenario: Scenario, start_us: int) -> tuple[SensorFault, ...]:
+    """Draw what befalls terminals and their sensors."""
+    how = (scenario.fleet.lifts, scenario.seed, start_us, scenario.lasts_us)
+    return (
+        *draw_sensor_faults(*how, FAULT_RATES, scenario.drawn.faults),
+        *draw_sensor_faults(*how, LOOK_ALIKE_RATES, scenario.drawn.look_alikes),
+    )
 
 
 def _mass(scenario: Scenario, start_us: int) -> tuple[MassEvent, ...]:

@@ -1,13 +1,11 @@
-"""Ready-made fleets: the demo's script, random small fleets for property tests, drawn cities."""
+"""Fleets that no file can say: the demo's script, and random small fleets for property tests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.faults import catalogue as faults
 from simulator.faults.catalogue import SECOND_US, Cause, Fault
-from simulator.faults.draw import Rates, draw
-from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.randomness import Stream, between, words
 from simulator.terminals.timeline import Cadence
@@ -148,18 +146,6 @@ def _random_faults(seed: int, lift: int, start_us: int, duration_us: int) -> lis
             lasts_us=int(between(v[2], 10, 40).item()) * SECOND_US,
         )
     ]
-
-
-def city(
-    spec: FleetSpec, seed: int, duration_us: int, rates: Rates, multiplier: int = 1,
-    look_alike_multiplier: int | None = None,
-) -> Fleet:  # fmt: skip
-    """Build a fleet with faults drawn at ``rates`` times multipliers, added to its script."""
-    often = multiplier, look_alike_multiplier
-    drawn = draw(spec.n_lifts, seed, spec.start_us, duration_us, rates, *often)
-    stairs = range(spec.n_lifts, spec.n_lifts + spec.escalators + spec.walks)
-    theirs = draw_for_units(stairs, seed, spec.start_us, duration_us, UnitRates(), *often)
-    return Fleet(replace(spec, script=(*spec.script, *drawn, *theirs)), seed)
 
 
 def as_record(row: Any) -> dict[str, Any]:

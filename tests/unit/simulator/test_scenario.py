@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from simulator.faults.catalogue import Cause, Fault
-from simulator.faults.draw import ALIKE, ENTRAPMENTS, OTHERS, YEAR_US, Rates, draw
+from simulator.faults.draw import ALIKE, ENTRAPMENTS, OTHERS, YEAR_US, draw
 from simulator.fleet import Fleet, FleetSpec
-from simulator.scenarios.presets import SHORT_WINDOWS, as_record, city, demo_script
+from simulator.scenarios.presets import SHORT_WINDOWS, as_record, demo_script
 from simulator.world.buildings import Mix, draw_plan, floor_labels
 from simulator.world.world import World
 from telemetry.columns import Unit
@@ -114,13 +114,6 @@ def test_drawn_faults_come_at_their_rate():
     assert draw(300, 1, START_US, year_us, multiplier=0) == []
     door = sum(n for cause, n in OTHERS.items() if "door" in cause or "reopening" in cause)
     assert 0.5 < door / sum(OTHERS.values()) < 0.8
-
-
-def test_a_city_lives_with_drawn_faults():
-    spec = FleetSpec(START_US, 100)
-    fleet = city(spec, 1, 3600 * SECOND_US, Rates(), 10_000, 1_000)
-    fleet.frames_until(START_US + 3600 * SECOND_US)
-    assert any(e.family == "entrapment" for e in fleet.truth())
 
 
 def test_a_fault_of_no_lift_is_refused():

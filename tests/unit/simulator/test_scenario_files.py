@@ -6,7 +6,8 @@ from importlib.resources import files
 
 import pytest
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.catalogue import ENTRAPPING, LOOK_ALIKES, Cause
+from simulator.faults.sensors import FAULT_RATES, LOOK_ALIKE_RATES
 from simulator.scenarios.build import build
 from simulator.scenarios.errors import ScenarioError
 from simulator.scenarios.reader import load, names, read
@@ -92,6 +93,25 @@ def test_a_file_becomes_a_fleet():
     fleet = built.source().fleet
     assert fleet.plan.terminal.tolist() == [Terminal.COUPLED] * 3
     assert fleet.plan.presence[1] == Presence.ABSENT
+
+
+def test_what_is_drawn_befalls_lifts_sensors_and_escalators():
+    text = GOOD.replace("lifts = 3", "lifts = 100") + "[drawn]\n"
+    nothing = build(read(text, "x.toml").scenario).fleet
+    drawn = build(read(text + "faults_times = 300000\n", "x.toml").scenario).fleet
+    seeming = build(read(text + "look_alikes_times = 300000\n", "x.toml").scenario).fleet
+    scripted = len(nothing.script)
+    assert (scripted, nothing.sensor_faults) == (2, ())
+    causes = {f.cause for f in drawn.script[scripted:]}
+    assert causes & set(ENTRAPPING)
+    assert not causes & set(LOOK_ALIKES)
+    assert any(f.lift >= 100 for f in drawn.script[scripted:])
+    assert {f.what for f in drawn.sensor_faults} <= set(FAULT_RATES)
+    assert {f.cause for f in seeming.script[scripted:]} & set(LOOK_ALIKES)
+    assert {f.what for f in seeming.sensor_faults} <= set(LOOK_ALIKE_RATES)
+    fleet = build(read(text + "faults_times = 300000\n", "x.toml").scenario).source().fleet
+    fleet.frames_until(drawn.start_us + 300 * S)
+    assert len(fleet.truth()) > 20
 
 
 def test_a_start_can_be_given_instead():
