@@ -43,6 +43,9 @@ _KIND_NAMES: Final = {
     Building.HOUSING: "Garden House",
     Building.OFFICE: "Office Tower",
     Building.TOWER: "View Tower",
+    Building.HOSPITAL: "Hospital",
+    Building.SHOP: "Department Store",
+    Building.METRO: "Metro Station",
 }
 
 

@@ -166,13 +166,17 @@ def normal(bits: NDArray[Any], deviation: ArrayLike) -> NDArray[np.int64]:
     return (_normal_table()[bits] * np.asarray(deviation, "i8") + 512) >> 10
 
 
-def geometric(word: Words, mean: int) -> NDArray[np.int64]:
-    """Return 1, 2, 3 ... with the given whole ``mean`` >= 1, cut off at 64."""
-    # P(X > k) = (1 - 1/mean)^k, in exact integers of 2**-32
+def geometric(word: Words, mean: int, per: int = 1) -> NDArray[np.int64]:
+    """Return 1, 2, 3 ... with the given mean, ``mean / per`` >= 1, cut off at 64."""
+    survival = _geometric_table(mean, per)
+    return 1 + len(survival) - np.searchsorted(survival, word, side="right")
+
+
+@cache
+def _geometric_table(mean: int, per: int) -> NDArray[np.uint64]:
+    """Return P(X > k) = (1 - per/mean)^k for k = 63 ... 1, in whole 2**-32."""
     one = 1 << 32
-    survival = [one * (mean - 1) ** k // mean**k for k in range(1, 64)]
-    above = np.array(survival, "u8")
-    return 1 + (word[..., np.newaxis] < above).sum(axis=-1)
+    return np.array([one * (mean - per) ** k // mean**k for k in range(63, 0, -1)], "u8")
 
 
 @cache

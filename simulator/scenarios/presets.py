@@ -75,7 +75,7 @@ def demo_script(
     spec = FleetSpec(
         start_us,
         n_lifts,
-        mix=Mix(rescue_device_pct=0, tower=0),
+        mix=Mix(rescue_device_pct=0, tower=0, hospital=0, shop=0, metro=0),
         rate_pct=rate_pct,
         quiet=tuple(range(_SCRIPTED)),
         script=script,

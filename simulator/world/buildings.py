@@ -1,8 +1,10 @@
 """What is built: lifts with their landings, drives, doors and terminals, drawn per building.
 
 A ``Plan`` is a struct of arrays over the lifts of a fleet and never changes while a world runs.
-Ranges are those of the domain facts, "Physics and traffic" (housing, office), plus a tower whose
-express run through a blind zone takes more than a minute.
+A building has one group of 1 to 8 equal lifts, which follow each other in the plan. Ranges for
+housing and offices are those of the domain facts, "Physics and traffic"; those for hospitals, shops
+and metro stations are practice (no published figures), with the loads of EN 81-20, table 6; a tower
+has an express run of more than a minute through a blind zone.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -12,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.randomness import Stream, between, chance, pick, words
+from simulator.randomness import Stream, Words, between, chance, pick, words
 
 ZONE_HALF_M: Final = 0.15
 """Half height of the unlocking zone [m]; EN 81-20 allows up to ±0.35 m, ±0.2 m without linkage."""
@@ -25,6 +27,12 @@ class Building(IntEnum):
     OFFICE = 1
     TOWER = 2
     """Two landings and an express run of more than a minute between them."""
+    HOSPITAL = 3
+    """Bed lifts: wide slow doors, large cars, much traffic between floors, also at night."""
+    SHOP = 4
+    """A department store: few high storeys, busiest in the evening and at the weekend."""
+    METRO = 5
+    """A station: two or three landings, slow drives, patient doors."""
 
 
 class Terminal(IntEnum):
@@ -55,7 +63,10 @@ class Presence(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Inclusive ranges from which a lift is drawn, in the units of the names."""
+    """Inclusive ranges from which a building and its lifts are drawn, in the units of the names.
+
+    ``lifts`` are weights of groups of 1, 2, ... lifts, ``capacity`` indices into ``CAPACITIES``.
+    """
 
     speed_mmps: tuple[int, int]
     acceleration_mmps2: int
@@ -66,21 +77,41 @@ class Ranges:
     opening_ms: tuple[int, int]
     closing_ms: tuple[int, int]
     dwell_ms: tuple[int, int]
+    capacity: tuple[int, int]
+    lifts: tuple[int, int, int, int, int, int, int, int]
     per_person_ms: tuple[int, int] = (1_000, 1_200)
 
+
+CAPACITIES: Final = (8, 10, 13, 17, 21)
+"""People that fit into cars of 630, 800, 1000, 1275 and 1600 kg, 75 kg each (EN 81-20)."""
 
 RANGES: Final = {
     Building.HOUSING: Ranges(
         (1000, 2000), 600, 800, (2800, 3000), (4000, 4000), (6, 30),
-        (2000, 2500), (2500, 3500), (3000, 5000),
+        (2000, 2500), (2500, 3500), (3000, 5000), (0, 2), (45, 38, 12, 5, 0, 0, 0, 0),
     ),
     Building.OFFICE: Ranges(
         (1750, 4000), 1000, 1200, (3800, 4200), (5000, 6000), (8, 36),
-        (1800, 2200), (2200, 3000), (2000, 4000),
+        (1800, 2200), (2200, 3000), (2000, 4000), (2, 4), (5, 20, 20, 25, 5, 15, 0, 10),
     ),
     Building.TOWER: Ranges(
         (3000, 4000), 1000, 1200, (260_000, 300_000), (260_000, 300_000), (2, 2),
-        (1800, 2200), (2200, 3000), (3000, 5000),
+        (1800, 2200), (2200, 3000), (3000, 5000), (2, 4), (20, 40, 20, 20, 0, 0, 0, 0),
+    ),
+    Building.HOSPITAL: Ranges(
+        (1000, 2500), 600, 800, (3900, 4500), (4500, 5000), (5, 20),
+        (2500, 3500), (3500, 4500), (5000, 8000), (3, 4), (5, 20, 20, 25, 10, 10, 5, 5),
+        (1000, 1500),
+    ),
+    Building.SHOP: Ranges(
+        (1000, 1750), 700, 900, (4500, 5500), (5000, 6000), (3, 8),
+        (2200, 2800), (3000, 3800), (4000, 6000), (2, 4), (35, 35, 15, 15, 0, 0, 0, 0),
+        (1200, 1500),
+    ),
+    Building.METRO: Ranges(
+        (750, 1000), 500, 700, (5000, 9000), (5000, 9000), (2, 3),
+        (2500, 3200), (3500, 4500), (6000, 9000), (2, 4), (60, 40, 0, 0, 0, 0, 0, 0),
+        (1200, 1500),
     ),
 }  # fmt: skip
 
@@ -176,7 +207,7 @@ class Mix:
 
     Parameters
     ----------
-    housing, office, tower
+    housing, office, tower, hospital, shop, metro
         Kinds of buildings.
     coupled, retrofit, barometric
         Terminal types.
@@ -187,8 +218,11 @@ class Mix:
     """
 
     housing: int = 70
-    office: int = 28
+    office: int = 15
     tower: int = 2
+    hospital: int = 4
+    shop: int = 6
+    metro: int = 3
     coupled: int = 60
     retrofit: int = 30
     barometric: int = 10
@@ -199,41 +233,42 @@ class Mix:
 
 
 def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str = "") -> Plan:
-    """Draw ``n_lifts`` lifts in buildings of 1 to 4 lifts."""
+    """Draw ``n_lifts`` lifts in buildings of 1 to 8 lifts; the last building may be cut short."""
     mix = mix or Mix()
-    building = _buildings(n_lifts, seed)
-    by_building = words(seed, Stream.BUILDING, building, 1)
-    kind = pick(by_building[0], [mix.housing, mix.office, mix.tower])
+    building = _buildings(n_lifts, seed, mix)
+    kind = _kinds(building, seed, mix)
+    _, floor, lobby, storey = words(seed, Stream.BUILDING, building, 1)
+    speed, capacity, _, _ = words(seed, Stream.BUILDING, building, 2)
     own = words(seed, Stream.LIFT, np.arange(n_lifts), 0)
     more = words(seed, Stream.LIFT, np.arange(n_lifts), 1)
-    low = {name: _ends(kind, name) for name in ("speed_mmps", "storey_mm", "lobby_mm", "floors",
-           "opening_ms", "closing_ms", "dwell_ms", "per_person_ms")}  # fmt: skip
-    floors = between(by_building[1], *low["floors"])
+
+    def drawn(word: Words, name: str) -> NDArray[np.int64]:
+        ends = np.array([getattr(RANGES[b], name) for b in Building])
+        return between(word, ends[kind, 0], ends[kind, 1])
+
+    floors = drawn(floor, "floors")
     terminal = pick(own[0], [mix.coupled, mix.retrofit, mix.barometric])
     presence = pick(own[1], [mix.absent, mix.pir, mix.count])
     no_camera = (terminal != Terminal.COUPLED) & (presence == Presence.COUNT)
     return Plan(
         building=building,
         kind=kind,
-        landings_m=_landings(
-            floors, between(by_building[2], *low["lobby_mm"]),
-            between(by_building[3], *low["storey_mm"]),
-        ),
+        landings_m=_landings(floors, drawn(lobby, "lobby_mm"), drawn(storey, "storey_mm")),
         n_landings=floors,
-        rated_mps=(between(own[2], *low["speed_mmps"]) // 250 * 0.25).astype("f8"),
+        rated_mps=(drawn(speed, "speed_mmps") // 250 * 0.25).astype("f8"),
         acceleration_mps2=_fixed(kind, "acceleration_mmps2"),
         jerk_mps3=_fixed(kind, "jerk_mmps3"),
-        opening_us=between(own[3], *low["opening_ms"]) * 1000,
-        closing_us=between(more[0], *low["closing_ms"]) * 1000,
-        dwell_us=between(more[1], *low["dwell_ms"]) * 1000,
-        per_person_us=between(more[2], *low["per_person_ms"]) * 1000,
-        capacity=np.full(n_lifts, 8),
+        opening_us=drawn(own[3], "opening_ms") * 1000,
+        closing_us=drawn(more[0], "closing_ms") * 1000,
+        dwell_us=drawn(more[1], "dwell_ms") * 1000,
+        per_person_us=drawn(more[2], "per_person_ms") * 1000,
+        capacity=np.array(CAPACITIES)[drawn(capacity, "capacity")],
         terminal=terminal,
         presence=np.where(no_camera, Presence.PIR, presence),
         rescue_device=chance(more[3], mix.rescue_device_pct * 10_000),
         codes=tuple(registration_code(i, code_prefix) for i in range(n_lifts)),
         labels=tuple(floor_labels(n) for n in floors.tolist()),
-    )  # fmt: skip
+    )
 
 
 def registration_code(index: int, prefix: str = "") -> str:
@@ -264,14 +299,16 @@ def with_terminals(
     return replace(plan, terminal=terminals, presence=presences)
 
 
-def _buildings(n_lifts: int, seed: int) -> NDArray[np.int64]:
-    sizes = 1 + pick(words(seed, Stream.BUILDING, np.arange(n_lifts), 0)[0], [40, 35, 15, 10])
-    return np.repeat(np.arange(n_lifts), sizes)[:n_lifts]
+def _kinds(building: NDArray[np.int64], seed: int, mix: Mix) -> NDArray[np.int64]:
+    weights = [getattr(mix, b.name.lower()) for b in Building]
+    return pick(words(seed, Stream.BUILDING, building, 1)[0], weights)
 
 
-def _ends(kind: NDArray[np.int64], name: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    ends = np.array([getattr(RANGES[b], name) for b in Building])
-    return ends[kind, 0], ends[kind, 1]
+def _buildings(n_lifts: int, seed: int, mix: Mix) -> NDArray[np.int64]:
+    number = np.arange(n_lifts)
+    weights = np.array([RANGES[b].lifts for b in Building])[_kinds(number, seed, mix)]
+    sizes = 1 + pick(words(seed, Stream.BUILDING, number, 0)[0], weights)
+    return np.repeat(number, sizes)[:n_lifts]
 
 
 def _fixed(kind: NDArray[np.int64], name: str) -> NDArray[np.float64]:

@@ -56,7 +56,7 @@ def _recall(cases: Cases, fault: Fault, t_us: int) -> None:
     match phase:
         case Phase.ARRIVED | Phase.CLOSED | Phase.IDLE | Phase.PARKED:
             _to_lobby(cases, case, t_us)
-        case Phase.BOARDING | Phase.HELD_OPEN:
+        case Phase.BOARDING | Phase.RELEVELLING | Phase.HELD_OPEN:
             _doors_are_open(cases, case, t_us)
         case _:
             pass  # obeyed as soon as the trip, or the movement of the doors, is over
@@ -114,7 +114,7 @@ def _shock(cases: Cases, fault: Fault, t_us: int) -> None:
                 cases.drive.brake(lift, t_us)
             else:
                 cases.drive.brake(lift, t_us, float(cases.cars.plan.acceleration_mps2[lift]))
-        case Phase.BOARDING | Phase.HELD_OPEN:
+        case Phase.BOARDING | Phase.RELEVELLING | Phase.HELD_OPEN:
             _stay_open(cases, case, t_us)
         case Phase.CLOSING | Phase.CLOSED | Phase.PARKED:
             cases.cars.open(*one(lift, t_us))

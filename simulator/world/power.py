@@ -11,7 +11,8 @@ from telemetry.columns import CODE_BIT, Power
 from telemetry.findings import FindingKind
 
 _DOORS_IN_USE: Final = (
-    Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING, Phase.HELD_OPEN,
+    Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.RELEVELLING, Phase.CLOSING,
+    Phase.HELD_OPEN,
 )  # fmt: skip
 _RUNS: Final = (Phase.MOVING, Phase.AJAR, Phase.CORRECTING)
 _STAND_BY_INCIDENT: Final = (Phase.BRAKING, Phase.STUCK, Phase.CREEP, Phase.HANGING)

@@ -63,12 +63,14 @@ class Phase(IntEnum):
     """Closed at a landing, nobody inside, sinks slowly."""
     CORRECTING = 21
     """Runs closed to the landing from which it sank, or to the lowest to find its position."""
+    RELEVELLING = 22
+    """Corrects its height by a few mm at a landing, with its doors open."""
 
 
 _ALL: Final = np.arange(len(Phase))
 _OPEN: Final = (
     Phase.LEAVING, Phase.BOARDING, Phase.DARK_OPEN, Phase.AJAR, Phase.CREEP, Phase.HANGING,
-    Phase.HELD_OPEN,
+    Phase.HELD_OPEN, Phase.RELEVELLING,
 )  # fmt: skip
 DOOR: Final = np.select(
     [np.isin(_ALL, _OPEN), _ALL == Phase.OPENING, _ALL == Phase.CLOSING],
@@ -92,7 +94,7 @@ HELD: Final = np.isin(_ALL, [
 """Phases that incidents begin and end; ordinary life goes on without these lifts."""
 _ORDINARY: Final = np.isin(_ALL, [
     Phase.IDLE, Phase.MOVING, Phase.ARRIVED, Phase.OPENING, Phase.LEAVING, Phase.BOARDING,
-    Phase.CLOSING, Phase.CLOSED, Phase.AJAR,
+    Phase.CLOSING, Phase.CLOSED, Phase.AJAR, Phase.RELEVELLING,
 ])  # fmt: skip
 
 
@@ -130,6 +132,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "runs": "i8",
     "door_cycles": "i8",
     "travelled_m": "f8",  # before the present motion
+    "running_us": "i8",  # before the present motion
 }
 """Fields of a piece, with dtypes."""
 
@@ -176,6 +179,8 @@ class State:
         """End the motion of ``rows`` where they are at ``t_us``."""
         height_m, _, _ = kinematics(self.pieces(rows, t_us, t_us), t_us)
         self["travelled_m"][rows] += np.abs(height_m - self["height_m"][rows])
+        moving = self["motion"][rows] != Motion.NONE
+        self["running_us"][rows] += np.where(moving, t_us - self["move_us"][rows], 0)
         self["height_m"][rows] = height_m
         self["motion"][rows] = Motion.NONE
         self["sign"][rows] = 0

@@ -1,14 +1,16 @@
 """The world: lifts that live, in rounds, until an instant.
 
-A round takes every lift whose next event is not after the horizon, in this order of phases:
+Time goes on in epochs (``dispatch``), at whose begin people are given to lifts, and in an epoch in
+rounds. A round takes every lift whose next event is before the end of the epoch and the horizon:
 
 1. *close*: the piece of life that ends at that event leaves the world;
 2. *serve*: exact instants of incidents (strikes, presses, power, commands) of the lifts that have
    one then, otherwise
 3. *turn*: the phase ends (people arrive, leave, board; doors; trips; decisions), by phase.
 
-After the last round the running pieces are cut at the horizon. Lifts do not look at each other, and
-all draws are counter-based, so how the way to an instant is cut into calls changes nothing.
+After the last round the running pieces are cut at the horizon. In an epoch lifts do not look at
+each other, epochs lie on an absolute grid, and all draws are counter-based, so how the way to an
+instant is cut into calls changes nothing.
 """
 
 from collections.abc import Sequence
@@ -21,6 +23,7 @@ from simulator.faults.catalogue import Fault
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import Plan
 from simulator.world.cars import Cars
+from simulator.world.dispatch import EPOCH_US, Cost, Dispatch, time_to_come_us
 from simulator.world.incidents import Incidents
 from simulator.world.pokes import Poke
 from simulator.world.state import HELD, Pieces
@@ -41,9 +44,12 @@ class World:
     script
         Faults.
     rate_pct
-        Traffic of each lift in percent, shape (n_lifts,) or a number.
+        Traffic that each lift brings to its building in percent, shape (n_lifts,) or a number. A
+        lift with 0 takes no part in its group: only scripted people come to it.
     utc_offset_hours
         Local time of the buildings.
+    cost
+        How the lift is chosen that serves a call.
     """
 
     def __init__(
@@ -54,24 +60,28 @@ class World:
         script: Sequence[Fault] = (),
         rate_pct: NDArray[Any] | int = 100,
         utc_offset_hours: int = 8,
+        cost: Cost = time_to_come_us,
     ) -> None:
         rates = np.broadcast_to(np.asarray(rate_pct, "i8"), (len(plan),))
-        arrivals = Arrivals(plan, seed, start_us, rates, utc_offset_hours)
         self.plan = plan
         self.now_us = start_us
-        self.cars = Cars(plan, seed, start_us, arrivals)
+        self.cars = Cars(plan, seed, start_us)
+        arrivals = Arrivals(plan, seed, start_us, rates, utc_offset_hours)
+        self._dispatch = Dispatch(self.cars, arrivals, rates > 0, cost)
+        self._epoch_end_us = start_us
         self.incidents = Incidents(self.cars, script)
         self.cars.hooks = self.incidents
 
     def advance(self, until_us: int) -> list[Pieces]:
         """Live on until ``until_us`` (exclusive) and return the pieces since the last call."""
         pieces: list[Pieces] = []
-        while True:
-            due = np.minimum(self.cars.phase_end_us, self.incidents.pokes.next_us)
-            rows = np.flatnonzero(due < until_us)
-            if not rows.size:
-                break
-            pieces.append(self._round(rows, due[rows]))
+        reached_us = self.now_us
+        while reached_us < until_us:
+            if reached_us == self._epoch_end_us:
+                self._epoch_end_us = (reached_us // EPOCH_US + 1) * EPOCH_US
+                self._dispatch.assign(reached_us, self._epoch_end_us)
+            reached_us = min(until_us, self._epoch_end_us)
+            pieces += self._live(reached_us)
         everybody = np.arange(len(self.plan))
         lo_us = np.maximum(self.cars.state["start_us"], self.now_us)
         pieces.append(self.cars.state.pieces(everybody, lo_us, until_us))
@@ -90,6 +100,16 @@ class World:
     def look_alikes(self) -> list[LookAlike]:
         """Return the look-alikes so far, by their beginning."""
         return self.incidents.seen.look_alikes()
+
+    def _live(self, until_us: int) -> list[Pieces]:
+        """Live on within an epoch."""
+        pieces: list[Pieces] = []
+        while True:
+            due = np.minimum(self.cars.phase_end_us, self.incidents.pokes.next_us)
+            rows = np.flatnonzero(due < until_us)
+            if not rows.size:
+                return pieces
+            pieces.append(self._round(rows, due[rows]))
 
     def _round(self, rows: NDArray[np.int64], t_us: NDArray[np.int64]) -> Pieces:
         lo_us = np.maximum(self.cars.state["start_us"][rows], self.now_us)

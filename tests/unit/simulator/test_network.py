@@ -21,7 +21,7 @@ SECOND_US = 1_000_000
 END_US = START_US + 120 * SECOND_US
 
 
-def sent(spec: NetworkSpec, seed: int = 3) -> tuple[FleetFeed, list[Message]]:
+def sent(spec: NetworkSpec, seed: int = 7) -> tuple[FleetFeed, list[Message]]:
     feed = FleetFeed(random_fleet(seed, START_US, 120), spec, seed)
     messages = feed.messages_until(END_US)
     return feed, messages + feed.rest()

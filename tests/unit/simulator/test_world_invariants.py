@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import MISSING, Frames
 from simulator.scenarios.presets import random_fleet
-from simulator.world.buildings import Building, Plan, Presence, Terminal
+from simulator.world.buildings import Building, Mix, Plan, Presence, Terminal
 from simulator.world.knowledge import TELLS
 from telemetry.columns import COLUMN_NAMES, Door, Mode, Power
 from telemetry.findings import FINDINGS, FindingKind
@@ -15,6 +16,8 @@ DURATION_S = 180
 SEEDS = range(40)
 SOMETIMES = {"speed_mps", "vibration_mps2", "vibration_horizontal_mps2"}
 """What terminals tell only while the car runs; a coupled one always knows the speed."""
+OFF_MM = 25
+"""How far a car may stand from its landing: levelling error and change of load."""
 
 
 class Lived:
@@ -68,12 +71,14 @@ def test_the_car_stays_in_its_shaft_below_its_rated_speed(lived):
     told = lived.lifts.take(lived.lifts["height_m"] != MISSING)
     lift = told["lift"]
     top = lived.plan.landings_m[lift, lived.plan.n_landings[lift] - 1] * 1000
-    assert (told["height_m"] >= 0).all()
-    assert (told["height_m"] <= top + 1).all()
+    assert (told["height_m"] >= -OFF_MM).all()
+    assert (told["height_m"] <= top + OFF_MM).all()
     # an encoder of 5 mm/s, cut off at 3.2 standard deviations
     assert (told["speed_mps"] <= lived.plan.rated_mps[lift] * 1000 + 17).all()
     standing = told["car"] == 0
-    assert (told["speed_mps"][standing] == 0).all()
+    # a car that corrects its height with open doors is not said to run
+    assert (told["speed_mps"][standing] < 50).all()
+    assert (told["speed_mps"][standing & (told["door"] != Door.OPEN)] == 0).all()
 
 
 def test_height_never_jumps(lived):
@@ -152,6 +157,12 @@ def test_the_button_is_pressed_exactly_when_truth_says_so(lived):
     assert shown == onsets
 
 
+def _only(kind: Building, **more: int) -> Mix:
+    """Return a mix of one kind of building with coupled terminals."""
+    weights = {b.name.lower(): int(b is kind) for b in Building}
+    return Mix(**weights, coupled=1, retrofit=0, **more)
+
+
 def _rising(own: Frames) -> list[int]:
     button = own["button"]
     return own["time_us"][np.flatnonzero((button == 1) & (np.r_[0, button[:-1]] == 0))].tolist()
@@ -185,11 +196,8 @@ def test_powerless_lifts_say_so():
 
 
 def test_towers_have_express_runs_of_more_than_a_minute():
-    from simulator.fleet import Fleet, FleetSpec
-    from simulator.world.buildings import Mix
-
     noon_us = START_US + 3 * 3_600_000_000
-    spec = FleetSpec(noon_us, 4, mix=Mix(0, 0, 1, coupled=1, retrofit=0), rate_pct=300)
+    spec = FleetSpec(noon_us, 4, mix=_only(Building.TOWER), rate_pct=300)
     fleet = Fleet(spec, 3)
     frames = fleet.frames_until(noon_us + 600_000_000)
     assert (fleet.plan.kind == Building.TOWER).all()
