@@ -176,4 +176,16 @@ def simulate(context: typer.Context) -> None:
     raise typer.Exit(command.main(context.args))
 
 
+@app.command(
+    context_settings=PASS_ON,
+    add_help_option=False,
+    short_help="How good the findings are, against the truth.",
+)
+def score(context: typer.Context) -> None:
+    """Score findings against the truth of a simulated fleet. --help for options."""
+    from service import score as command
+
+    raise typer.Exit(command.main(context.args))
+
+
 __all__ = ["CommandError", "app", "installed_version", "main", "run"]

@@ -128,3 +128,19 @@ SELECT kind, count(*) AS count FROM alarms WHERE ended_at IS NULL GROUP BY kind;
 
 -- registry_changed: tell the process that works which lift a person changed
 SELECT pg_notify('hoistway_registry', $1);
+
+-- score_elevators: what the registry says about the lifts of a truth file
+SELECT id, code, sticker, unit, building, address, district, maintainer, use_unit, insurer, policy,
+       model, rated_speed_mps, params
+FROM elevators WHERE code = ANY($1::text[]) ORDER BY id;
+
+-- score_transitions: what was found on some lifts in a span of event time, in order, and when
+SELECT t.elevator_id, t.time, t.onset, t.kind, t.kind_now, t.change, t.reason, t.confidence, t.rule,
+       t.version, t.evidence, t.thresholds, b.now_us AS known_us
+FROM transitions t JOIN batches b ON b.lane = t.lane AND b.id = t.batch
+WHERE t.elevator_id = ANY($1::bigint[]) AND t.time >= $2 AND t.time <= $3
+ORDER BY t.lane, t.batch, t.n;
+
+-- score_alarms: the alarms of some lifts
+SELECT a.id, e.code, a.kind, a.onset FROM alarms a JOIN elevators e ON e.id = a.elevator_id
+WHERE a.elevator_id = ANY($1::bigint[]);

@@ -27,23 +27,27 @@ class Batcher:
     Parameters
     ----------
     lifts
-        Indices of the units in their fleet: row ``r`` of a batch is unit ``lifts[r]``.
+        Indices of the units in their fleet, ascending: row ``r`` of a batch is unit ``lifts[r]``.
     units
         ``telemetry.columns.Unit`` of each, shape (len(lifts),), as registered.
     gateways
         Registry key of the gateway of each, shape (len(lifts),).
     """
 
-    def __init__(self, lifts: range, units: Sequence[int], gateways: Sequence[int]) -> None:
-        self._first = lifts.start
+    def __init__(self, lifts: Sequence[int], units: Sequence[int], gateways: Sequence[int]) -> None:
+        self._row_of = np.full(max(lifts, default=-1) + 1, -1, "i4")
+        self._row_of[list(lifts)] = np.arange(len(lifts))
         self._gateways = np.asarray(gateways, "i4")
         self._units = np.asarray(units, "i1")
         self._all_lifts = bool((self._units == Unit.LIFT).all())
 
     def batch(self, frames: Frames) -> FrameBatch:
-        """Return the frames in their order; ``elevator_id`` is the index in the fleet."""
+        """Return the frames in their order; ``elevator_id`` is the index in the fleet.
+
+        Frames of other units are a mistake of the caller: ``IndexError`` or row -1.
+        """
         n = len(frames)
-        row = (frames["lift"] - self._first).astype("i4")
+        row = self._row_of[frames["lift"]]
         quality = np.zeros(n, "i8")
         columns: dict[str, NDArray[Any]] = {
             "row": row,

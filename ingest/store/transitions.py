@@ -35,7 +35,7 @@ async def of_batches(
     rows = await fetch(conn, "read transitions", queries()["read_transitions"], lane, first, last)
     found: dict[int, list[Transition]] = {}
     for row in rows:
-        found.setdefault(row["batch"], []).append(_transition(row))
+        found.setdefault(row["batch"], []).append(of_row(row))
     return found
 
 
@@ -47,7 +47,8 @@ def _values(t: Transition) -> tuple[Any, ...]:
     )
 
 
-def _transition(row: Any) -> Transition:
+def of_row(row: Any) -> Transition:
+    """Return the transition that a row of the table holds."""
     evidence = json.loads(row["evidence"])
     return Transition(
         elevator_id=row["elevator_id"],

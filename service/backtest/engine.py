@@ -10,7 +10,7 @@ Decides nothing about findings. Failures of a detector are kept in ``failures``,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from service.backtest.stages import Stage, Stages
 from service.core import Advanced, LaneCore
 from simulator.batches import Batcher
 from simulator.frames import Frames
+from simulator.scoring.alarms import Seen
 from simulator.source import RegistryRow
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transition, in_order
@@ -52,13 +53,6 @@ class Rules:
         return {**self.defaults, **row.params}
 
 
-class Found(NamedTuple):
-    """A transition, and when the service would have known of it [µs, arrival]."""
-
-    transition: Transition
-    known_us: int
-
-
 class Engine:
     """The lifts of a source, or some of them, as one lane.
 
@@ -69,13 +63,13 @@ class Engine:
     registry
         All units of the source.
     lifts
-        Those whose frames come here.
+        Those whose frames come here, ascending.
     candidate
         Other rules that see the same frames in the same pass.
     """
 
     def __init__(
-        self, registry: Sequence[RegistryRow], lifts: range, candidate: Rules | None = None
+        self, registry: Sequence[RegistryRow], lifts: Sequence[int], candidate: Rules | None = None
     ) -> None:
         rows = [registry[i] for i in lifts]
         gateways = {name: i for i, name in enumerate(dict.fromkeys(r.gateway for r in rows))}
@@ -90,12 +84,13 @@ class Engine:
             overrides = {row: candidate.of(unit) for row, unit in enumerate(rows)}
             self._candidate = Bank(len(rows), overrides, candidate.detectors)
         self._now_us = 0
+        self._clock_off_us = np.zeros(len(rows), "i8")
         self._window_us = self._core.order.params.reorder_window_us
         self.frames = 0
         self.duplicates = 0
         self.late = 0
-        self.found: list[Found] = []
-        self.candidate_found: list[Found] = []
+        self.found: list[Seen] = []
+        self.candidate_found: list[Seen] = []
         self.failures: list[DetectorFailure] = []
         self.stages = Stages()
 
@@ -107,11 +102,17 @@ class Engine:
             plan = assemble.plan(self._core.order, batch)
             settled = assemble.settle(self._core.order, plan, self._memory.find(plan))
             self._memory.keep(settled.frames, until_us)
+        self._note_clocks(frames, settled)
         self.frames += len(frames)
         self.duplicates += len(settled.duplicates)
         self._order(settled, until_us)
         self._tick(until_us)
         self._now_us = until_us
+
+    def _note_clocks(self, frames: Frames, settled: Settled) -> None:
+        """Remember by how much the clock of each lift is wrong: the simulator alone knows it."""
+        off_us = settled.frames["time_us"] - frames["time_us"][settled.index]
+        self._clock_off_us[settled.frames["row"]] = off_us
 
     def _order(self, settled: Settled, until_us: int) -> None:
         frames = settled.frames
@@ -160,15 +161,21 @@ class Engine:
         )
         return bank.step(ordered.step, stream_us, bank.due_rows(stream_us))
 
-    def _known(self, transitions: Sequence[Transition], advanced: Advanced) -> list[Found]:
-        return [Found(t, self._known_us(t, advanced)) for t in transitions]
+    def _known(self, transitions: Sequence[Transition], advanced: Advanced) -> list[Seen]:
+        return [
+            Seen(t, self._known_us(t, advanced), int(self._clock_off_us[self._row(t)]))
+            for t in transitions
+        ]
+
+    def _row(self, t: Transition) -> int:
+        return int(np.searchsorted(self._core.elevator_ids, t.elevator_id))
 
     def _known_us(self, t: Transition, advanced: Advanced) -> int:
         """Return when a frame or a tick made it known, whichever came first.
 
         A frame that waits for another counts from the arrival of that one.
         """
-        row = t.elevator_id - int(self._core.elevator_ids[0])
+        row = self._row(t)
         step = advanced.ordered.step
         first, end = np.searchsorted(step["row"], [row, row + 1])
         after = int(np.searchsorted(step["time_us"][first:end], t.t_us))

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from detectors.bank import BANK
-from service.backtest.engine import Engine, Found
+from service.backtest.engine import Engine
 from service.simulate.plan import recorder
 from service.simulate.telling import Ticker
 from simulator.recordings.recorder import Recorded
 from simulator.scenarios.build import build
 from simulator.scenarios.judge import Difference, Happened, RaisedAlarm, judge
 from simulator.scenarios.reader import ScenarioFile
+from simulator.scoring import Seen
 from simulator.source import Source
 from telemetry.findings import FINDINGS, Change, FindingKind
 
@@ -71,7 +72,7 @@ def judged(file: ScenarioFile, record: Path | None = None) -> Verdict:
     return Verdict(result, judge(file, result), of_run)
 
 
-def alarms_of(found: Iterable[Found]) -> list[RaisedAlarm]:
+def alarms_of(found: Iterable[Seen]) -> list[RaisedAlarm]:
     """Return the alarms that findings raise and end, in the order of raising.
 
     Nobody sits at a desk here, so an alarm that a person ends lasts until the end of the run, and
@@ -79,7 +80,7 @@ def alarms_of(found: Iterable[Found]) -> list[RaisedAlarm]:
     """
     alarms: list[RaisedAlarm] = []
     open_: dict[tuple[int, FindingKind], int] = {}
-    for t, known_us in found:
+    for t, known_us, _ in found:
         key = (t.elevator_id, t.kind)
         if t.change is Change.RAISED and key not in open_:
             open_[key] = len(alarms)

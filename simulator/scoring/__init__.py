@@ -6,7 +6,7 @@ Pure: ``alarms`` reduces transitions to alarms, ``matching`` pairs alarms and tr
 windows and detected kinds are the caller's.
 """
 
-from simulator.scoring.alarms import SeenAlarm, alarms_of
+from simulator.scoring.alarms import Seen, SeenAlarm, alarms_of
 from simulator.scoring.matching import Comparison, Hit, match
 
-__all__ = ["Comparison", "Hit", "SeenAlarm", "alarms_of", "match"]
+__all__ = ["Comparison", "Hit", "Seen", "SeenAlarm", "alarms_of", "match"]

@@ -7,13 +7,25 @@ to it until the doors have let people out: then, as one assumes, the desk closes
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from telemetry.findings import FINDINGS, Change, ClearReason, FindingKind
 from telemetry.transitions import Transition
 
 _PRESSES: Final = "presses"
 _WINDOW: Final = "window_us"
+
+
+class Seen(NamedTuple):
+    """A transition with what is known beside it.
+
+    ``known_us`` is the arrival time at which it became known, ``clock_off_us`` by how much event
+    times of that lift are too late.
+    """
+
+    transition: Transition
+    known_us: int | None = None
+    clock_off_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,9 @@ class SeenAlarm:
         Window that the rule applied, from the thresholds among its evidence; 0 without one.
     ended_us
         When the finding was cleared; ``None`` = it was not.
+    clock_off_us
+        Event time minus true time at that lift: its terminal's clock is wrong by so much. Onset
+        and detection are told by that clock.
     refuted
         It was cleared because frames that came late showed that it never was so.
     evidence
@@ -52,6 +67,7 @@ class SeenAlarm:
     known_us: int | None = None
     window_us: int = 0
     ended_us: int | None = None
+    clock_off_us: int = 0
     refuted: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,28 +76,40 @@ class SeenAlarm:
         """Return the family: one alarm of it at a time and lift."""
         return FINDINGS[self.kind].family
 
+    @property
+    def true_onset_us(self) -> int:
+        """Return the onset by a clock that is right."""
+        return self.onset_us - self.clock_off_us
 
-def alarms_of(
-    found: Iterable[tuple[Transition, int | None]], codes: Mapping[int, str]
-) -> list[SeenAlarm]:
+    @property
+    def true_detected_us(self) -> int | None:
+        """Return when the rule was satisfied, by a clock that is right."""
+        return None if self.detected_us is None else self.detected_us - self.clock_off_us
+
+    def says(self, criterion: str) -> bool:
+        """Tell whether a named criterion of its evidence held."""
+        return self.evidence.get("criteria", {}).get(criterion) is True
+
+
+def alarms_of(found: Iterable[Seen], codes: Mapping[int, str]) -> list[SeenAlarm]:
     """Reduce transitions to alarms, in the order in which they were raised.
 
     Parameters
     ----------
     found
-        Transitions, those of one lift and rule in the order in which they happened, each with the
-        arrival time at which it became known.
+        Transitions, those of one lift and rule in the order in which they happened.
     codes
         Registration code by ``elevator_id``.
     """
     alarms: list[SeenAlarm] = []
     last: dict[tuple[int, str], int] = {}
-    for t, known_us in found:
+    for seen in found:
+        t = seen.transition
         key = t.elevator_id, FINDINGS[t.kind].family
         open_at = last.get(key)
         if t.change is Change.RAISED and (open_at is None or not _continues(t)):
             last[key] = len(alarms)
-            alarms.append(_raised(t, known_us, codes[t.elevator_id]))
+            alarms.append(_raised(seen, codes[t.elevator_id]))
         elif t.change is Change.CLEARED and open_at is not None:
             alarms[open_at] = replace(
                 alarms[open_at],
@@ -96,14 +124,16 @@ def _continues(t: Transition) -> bool:
     return int(t.values.get(_PRESSES) or 1) > 1
 
 
-def _raised(t: Transition, known_us: int | None, code: str) -> SeenAlarm:
+def _raised(seen: Seen, code: str) -> SeenAlarm:
+    t = seen.transition
     return SeenAlarm(
         alarm_id=f"{code}/{t.kind.slug}/{t.onset_us}",
         code=code,
         kind=t.kind,
         onset_us=t.onset_us,
         detected_us=t.t_us,
-        known_us=known_us,
+        known_us=seen.known_us,
         window_us=int(t.thresholds.get(_WINDOW) or 0),
+        clock_off_us=seen.clock_off_us,
         evidence=t.evidence(),
     )

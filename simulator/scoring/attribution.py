@@ -71,6 +71,6 @@ def _attributed(alarm: SeenAlarm, spans: Sequence[_Span]) -> FalseAlarm:
 
 
 def _overlaps(alarm: SeenAlarm, span: _Span) -> bool:
-    detected_us = alarm.onset_us if alarm.detected_us is None else alarm.detected_us
+    detected_us = alarm.true_detected_us or alarm.true_onset_us
     begun = detected_us >= span.from_us - BEFORE_US
-    return begun and (span.to_us is None or alarm.onset_us <= span.to_us + AFTER_US)
+    return begun and (span.to_us is None or alarm.true_onset_us <= span.to_us + AFTER_US)

@@ -4,10 +4,15 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from simulator.scoring.alarms import SeenAlarm
 from simulator.truth import TruthEvent
-from telemetry.findings import FindingKind
+from telemetry.findings import FINDINGS, FindingKind
+
+PRESSED: Final = "button_pressed"
+"""Criterion of an entrapment's evidence: the button was pressed in this stop."""
+_BUTTON_FAMILY: Final = FINDINGS[FindingKind.ALARM_BUTTON].family
 
 Needed = int | Mapping[FindingKind, int]
 """How long an event must stand still to be found [µs]: one number, or by kind (missing = 0)."""
@@ -17,16 +22,18 @@ Needed = int | Mapping[FindingKind, int]
 class Hit:
     """A true event and the alarm that found it.
 
-    ``optional``: it need not have been found.
+    ``optional``: it need not have been found. ``pressed_us``: when the trapped first pressed the
+    button, if the alarm's window is as short as it is because of that.
     """
 
     event: TruthEvent
     alarm: SeenAlarm
     optional: bool = False
+    pressed_us: int | None = None
 
     @property
     def onset_error_us(self) -> int:
-        """Return alarm onset minus true onset."""
+        """Return alarm onset minus true onset, a wrong clock included."""
         return self.alarm.onset_us - self.event.onset_us
 
     @property
@@ -36,8 +43,11 @@ class Hit:
 
     @property
     def delay_us(self) -> int | None:
-        """Return by how much the rule was satisfied later than true onset + its own window."""
-        return self._beyond(self.alarm.detected_us)
+        """Return by how much the rule was satisfied later than true onset + its own window.
+
+        A window that a press makes shorter is not complete before that press.
+        """
+        return self._beyond(self.alarm.true_detected_us)
 
     @property
     def known_delay_us(self) -> int | None:
@@ -45,7 +55,10 @@ class Hit:
         return self._beyond(self.alarm.known_us)
 
     def _beyond(self, at_us: int | None) -> int | None:
-        return None if at_us is None else at_us - self.event.onset_us - self.alarm.window_us
+        if at_us is None:
+            return None
+        due_us = self.event.onset_us + self.alarm.window_us
+        return at_us - (due_us if self.pressed_us is None else max(due_us, self.pressed_us))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,10 @@ def match(
         else:
             found.setdefault(event, []).append(alarm)
     optional = [is_optional(event, needed_us, until_us) for event in truth]
-    hits = tuple(Hit(truth[i], one[0], optional[i]) for i, one in sorted(found.items()))
+    hits = tuple(
+        Hit(truth[i], one[0], optional[i], places.pressed_us(truth[i], one[0]))
+        for i, one in sorted(found.items())
+    )
     unfound = [i for i in range(len(truth)) if i not in found]
     doubles = tuple(Double(truth[i], a) for i, one in found.items() for a in one[1:])
     return Comparison(
@@ -159,13 +175,22 @@ class _Places:
     def of(self, alarm: SeenAlarm) -> int | None:
         """Return the position of the nearest event that the alarm can be about."""
         places = self._by_key.get((alarm.code, alarm.family), [])
-        begun = bisect_right(places, alarm.onset_us + self._tolerance_us, key=lambda p: p[0])
+        begun = bisect_right(places, alarm.true_onset_us + self._tolerance_us, key=lambda p: p[0])
         candidates = [
-            (abs(alarm.onset_us - onset_us), i)
+            (abs(alarm.true_onset_us - onset_us), i)
             for onset_us, i in places[:begun]
-            if self._lasts_until(i, alarm.onset_us)
+            if self._lasts_until(i, alarm.true_onset_us)
         ]
         return min(candidates)[1] if candidates else None
+
+    def pressed_us(self, event: TruthEvent, alarm: SeenAlarm) -> int | None:
+        """Return the first press in ``event`` if ``alarm`` was raised because of one."""
+        if not alarm.window_us or not alarm.says(PRESSED):
+            return None
+        calls = self._by_key.get((event.code, _BUTTON_FAMILY), [])
+        presses = [p for _, i in calls for p in self._truth[i].presses]
+        since_us = event.onset_us - self._tolerance_us
+        return min((p for p in presses if p >= since_us), default=None)
 
     def _lasts_until(self, i: int, t_us: int) -> bool:
         end_us = self._truth[i].end_us

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from simulator.faults.catalogue import LOOK_ALIKES
 from simulator.scoring.alarms import SeenAlarm
 from simulator.scoring.attribution import Blame, FalseAlarm, attribute
 from simulator.scoring.intervals import Interval, poisson, proportion, weighted_poisson
@@ -25,6 +26,8 @@ from telemetry.findings import FINDINGS, FindingKind
 
 YEAR_US: Final = 365 * 86_400_000_000
 US_PER_S: Final = 1_000_000
+_HEAVIEST: Final = 1.0
+"""Weight of a false alarm of ordinary life, which may come even if none was seen."""
 _BOTH_ENDS: Final = 0.975
 """Confidence of each of two intervals that together shall hold with 95 %."""
 
@@ -36,13 +39,17 @@ class Multipliers:
     faults: float = 1.0
     look_alikes: float = 1.0
 
-    def weight(self, blame: Blame) -> float:
+    def of_cause(self, cause: str) -> float:
+        """Return what an event of that cause counts at the field's rates."""
+        return 1 / (self.look_alikes if cause in LOOK_ALIKES else self.faults)
+
+    def of_false(self, one: FalseAlarm) -> float:
         """Return what a false alarm counts at the field's rates."""
-        match blame:
+        match one.blame:
             case Blame.LOOK_ALIKE:
                 return 1 / self.look_alikes
             case Blame.CONSEQUENCE:
-                return 1 / self.faults
+                return self.of_cause(one.cause)
             case Blame.BACKGROUND:
                 return 1.0
 
@@ -144,11 +151,11 @@ class Group:
     @property
     def precision_weighted(self) -> Estimate | None:
         """Return the same at the field's own rates."""
-        true, others = [1 / self.multipliers.faults] * len(self.hits), self._weights()
+        true, others = [self._weight(hit.event) for hit in self.hits], self._weights()
         if not true and not others:
             return None
-        hits = weighted_poisson(true, 1 / self.multipliers.faults, _BOTH_ENDS)
-        rest = weighted_poisson(others, self._heaviest, _BOTH_ENDS)
+        hits = weighted_poisson(true, max(true, default=1 / self.multipliers.faults), _BOTH_ENDS)
+        rest = weighted_poisson(others, _HEAVIEST, _BOTH_ENDS)
         low = hits.low / (hits.low + rest.high)
         high = hits.high / (hits.high + rest.low)
         return Estimate(sum(true) / (sum(true) + sum(others)), Interval(low, high))
@@ -161,8 +168,8 @@ class Group:
     @property
     def false_per_lift_year_weighted(self) -> Estimate | None:
         """Return the rate of false alarms at the field's own rates."""
-        weights = [self.multipliers.weight(one.blame) for one in self.false]
-        return self._rate(sum(weights), weighted_poisson(weights, self._heaviest))
+        weights = [self.multipliers.of_false(one) for one in self.false]
+        return self._rate(sum(weights), weighted_poisson(weights, _HEAVIEST))
 
     @property
     def delay(self) -> Spread | None:
@@ -186,13 +193,12 @@ class Group:
         )
         return dict(sorted(names.items()))
 
-    @property
-    def _heaviest(self) -> float:
-        return max(self.multipliers.weight(blame) for blame in Blame)
+    def _weight(self, event: TruthEvent) -> float:
+        return self.multipliers.of_cause(event.cause)
 
     def _weights(self) -> list[float]:
-        doubles = [1 / self.multipliers.faults] * len(self.doubles)
-        return [self.multipliers.weight(one.blame) for one in self.false] + doubles
+        doubles = [self._weight(double.event) for double in self.doubles]
+        return [self.multipliers.of_false(one) for one in self.false] + doubles
 
     def _rate(self, value: float, mean: Interval) -> Estimate | None:
         if not self.lift_years:

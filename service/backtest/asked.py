@@ -1,0 +1,49 @@
+"""By what a run is judged: which kinds have a detector, and how long an event must last for it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from detectors.bank import BANK
+from detectors.contract import Detector
+from detectors.entrapment_params import EntrapmentParams
+from detectors.parameters import thresholds
+from simulator.scoring.score import Asked, Multipliers
+from simulator.source import RegistryRow
+from telemetry.findings import FindingKind
+
+SAMPLE_US: Final = 2_000_000
+"""Added to a window: onset and end fall between two frames, up to 1 s apart while people are in
+the car [µs]."""
+_WINDOWS: Final[Mapping[FindingKind, str]] = {
+    FindingKind.ENTRAPMENT_BETWEEN_LANDINGS: "between_landings_window_s",
+    FindingKind.ENTRAPMENT_AT_LANDING: "at_landing_window_s",
+}
+"""Override key of the longest window that ordinarily applies to a kind."""
+
+
+def detected_kinds(detectors: Sequence[Detector] = BANK) -> frozenset[FindingKind]:
+    """Return the kinds that these detectors find."""
+    return frozenset(kind for d in detectors for kind in d.kinds)
+
+
+def asked(
+    registry: Sequence[RegistryRow],
+    multipliers: Multipliers,
+    defaults: Mapping[str, Any] | None = None,
+    detectors: Sequence[Detector] = BANK,
+) -> Asked:
+    """Return by what the findings of these detectors on these lifts are judged."""
+    needed = {
+        kind: _longest_us(key, registry, defaults or {}) + SAMPLE_US
+        for kind, key in _WINDOWS.items()
+    }
+    return Asked(detected_kinds(detectors), needed, multipliers)
+
+
+def _longest_us(key: str, registry: Sequence[RegistryRow], defaults: Mapping[str, Any]) -> int:
+    name, spec = thresholds(EntrapmentParams)[key]
+    usual_us = round(defaults[key] * spec.scale) if key in defaults else None
+    if usual_us is None:
+        usual_us = int(getattr(EntrapmentParams(), name))
+    own = [round(row.params[key] * spec.scale) for row in registry if key in row.params]
+    return max([*own, usual_us]) if len(own) < len(registry) else max(own, default=usual_us)
