@@ -5,9 +5,12 @@ A broken payload is always an extra message right after the right one, and never
 one repeats a frame with one field that cannot be used: what must be stored stays exactly known.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import pairwise, repeat
+from typing import Any, Final, NamedTuple, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +19,10 @@ from simulator.network.spec import NetworkSpec
 from simulator.network.wire import to_wire
 from simulator.randomness import Stream, chance, words
 from telemetry.topics import frames_topic
-from telemetry.wire import WireFrame, encode_json, encode_msgpack
+from telemetry.wire import WireFrame
+
+_JSON: Final = msgspec.json.Encoder()
+_MSGPACK: Final = msgspec.msgpack.Encoder()
 
 
 class FrameKey(NamedTuple):
@@ -35,6 +41,20 @@ class Message(NamedTuple):
     due_us: int
     keys: tuple[FrameKey, ...]
     retain: bool = False
+
+
+class _Bad(NamedTuple):
+    """What is bad about the copies of a message, and two random words."""
+
+    broken: bool
+    spoiled: bool
+    word: int
+    other: int
+
+
+# as ``_make``, without its check of the length: once for each frame
+_new_key = cast("Callable[[Iterable[Any]], FrameKey]", partial(tuple.__new__, FrameKey))
+_new_message = cast("Callable[[Iterable[Any]], Message]", partial(tuple.__new__, Message))
 
 
 class Messenger:
@@ -69,7 +89,7 @@ class Messenger:
         self._labels = labels
         self._topics = [frames_topic(name) for name in gateways]
         self._gateway_of = np.asarray(gateway_of, "i8")
-        self._encode = encode_msgpack if spec.msgpack else encode_json
+        self._encode = _MSGPACK.encode if spec.msgpack else _JSON.encode
         self._sent = np.zeros(len(gateways), "i8")
 
     def messages(self, arrived: Frames) -> list[Message]:
@@ -92,35 +112,42 @@ class Messenger:
         self, frames: Frames, cuts: NDArray[np.int64], senders: NDArray[np.int64]
     ) -> list[Message]:
         wire = to_wire(frames, self._codes, self._labels)
-        names = ("lift", "device_time_us", "seq")
-        columns = [frames[name].tolist() for name in names]
-        keys = list(map(FrameKey._make, zip(*columns, strict=True)))
+        columns = [frames[name].tolist() for name in ("lift", "device_time_us", "seq")]
+        keys = list(map(_new_key, zip(*columns, strict=True)))
+        if len(cuts) == len(frames):
+            payloads = list(map(self._encode, wire))
+            groups = list(zip(keys, strict=True))
+        else:
+            edges = list(pairwise([*cuts.tolist(), len(frames)]))
+            payloads = [
+                self._encode(wire[low] if high == low + 1 else wire[low:high])
+                for low, high in edges
+            ]
+            groups = [tuple(keys[low:high]) for low, high in edges]
+        topics = [self._topics[g] for g in senders.tolist()]
         due_us = frames["arrival_us"][cuts].tolist()
-        messages: list[Message] = []
-        ends = [*cuts[1:].tolist(), len(frames)]
-        bad = self._bad(senders)
-        rows = zip(cuts.tolist(), ends, senders.tolist(), due_us, strict=True)
-        for m, (low, high, g, at_us) in enumerate(rows):
-            payload = self._encode(wire[low] if high == low + 1 else wire[low:high])
-            message = Message(self._topics[g], payload, at_us, tuple(keys[low:high]))
-            messages.append(message)
-            if m in bad:
-                payloads = self._bad_copies(payload, wire[low], *bad[m])
-                messages += [message._replace(payload=p, keys=()) for p in payloads]
+        alike = repeat(False, len(cuts))
+        rows = zip(topics, payloads, due_us, groups, alike, strict=True)
+        messages = list(map(_new_message, rows))
+        # from the end, so that earlier positions stay what they are
+        for m, how in reversed(self._bad(senders)):
+            copies = self._bad_copies(payloads[m], wire[int(cuts[m])], how)
+            messages[m + 1 : m + 1] = [messages[m]._replace(payload=c, keys=()) for c in copies]
         return messages
 
-    def _bad_copies(self, payload: bytes, first: WireFrame, *w: int) -> list[bytes]:
+    def _bad_copies(self, payload: bytes, first: msgspec.Struct, how: _Bad) -> list[bytes]:
         copies: list[bytes] = []
-        if w[0]:
-            copies.append(_broken(payload, w[2], w[3]))
-        if w[1]:
-            copies.append(self._encode(_spoiled(first, w[2], w[3])))
+        if how.broken:
+            copies.append(_broken(payload, how.word, how.other))
+        if how.spoiled:
+            frame = _spoiled(msgspec.to_builtins(first), how.word, how.other)
+            copies.append(self._encode(frame))
         return copies
 
-    def _bad(self, senders: NDArray[Any]) -> dict[int, tuple[int, int, int, int]]:
-        """Return the messages with a bad copy: whether broken, whether spoiled, two words."""
+    def _bad(self, senders: NDArray[Any]) -> list[tuple[int, _Bad]]:
+        """Return the positions of messages with a bad copy, ascending, and what is bad about it."""
         if not (self._spec.broken_ppm or self._spec.spoiled_ppm):
-            return {}
+            return []
         order = np.argsort(senders, kind="stable")
         sorted_ = senders[order]
         begins = np.flatnonzero(np.r_[True, sorted_[1:] != sorted_[:-1]])
@@ -132,7 +159,10 @@ class Messenger:
         w = words(self._seed, Stream.CHANNEL_MESSAGE, senders, number)
         broken, spoiled = chance(w[0], self._spec.broken_ppm), chance(w[3], self._spec.spoiled_ppm)
         hit = np.flatnonzero(broken | spoiled)
-        return {int(m): (int(broken[m]), int(spoiled[m]), int(w[1][m]), int(w[2][m])) for m in hit}
+        return [
+            (m, _Bad(bool(broken[m]), bool(spoiled[m]), int(w[1][m]), int(w[2][m])))
+            for m in hit.tolist()
+        ]
 
 
 def _broken(payload: bytes, where: int, how: int) -> bytes:

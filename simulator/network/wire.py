@@ -1,26 +1,26 @@
 """Integer frames to wire objects, many at a time.
 
-``telemetry.wire.encode`` does the same for any columns; this one knows that real values are whole
-thousandths, so no text is made of a float, and that terminals of one type tell the same keys, so
-frames are turned into objects by such groups. Both give the same objects (tested).
+``telemetry.wire.encode`` does the same for any columns; this one knows that terminals of one type
+tell the same keys: each such group has a type of its own, whose objects are made and encoded
+without a look at names. Both give the same bytes' worth (tested).
 """
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from simulator.frames import MISSING, Frames
 from telemetry.columns import COLUMNS, Column, code_texts
-from telemetry.wire import WireFrame
 
 
 def to_wire(
     frames: Frames, codes: Sequence[str], labels: Sequence[Sequence[str]]
-) -> list[WireFrame]:
-    """Turn frames into wire objects, in their order.
+) -> list[msgspec.Struct]:
+    """Turn frames into objects that encode as wire v1, in their order.
 
     Parameters
     ----------
@@ -35,12 +35,14 @@ def to_wire(
     pattern = np.zeros(len(frames), "i8")
     for bit, column in enumerate(held):
         pattern |= (frames.columns[column.name] != MISSING).astype("i8") << bit
-    wire: list[WireFrame] = [{}] * len(frames)
+    wire = cast("list[msgspec.Struct]", [None] * len(frames))
     for told in np.unique(pattern).tolist():
         where = np.flatnonzero(pattern == told)
         group = frames if len(where) == len(frames) else frames.take(where)
         known = [c for bit, c in enumerate(held) if told >> bit & 1]
         objects = _objects(group, known, codes, labels)
+        if len(where) == len(frames):
+            return objects
         for i, one in zip(where.tolist(), objects, strict=True):
             wire[i] = one
     return wire
@@ -48,7 +50,7 @@ def to_wire(
 
 def _objects(
     frames: Frames, known: list[Column], codes: Sequence[str], labels: Sequence[Sequence[str]]
-) -> list[WireFrame]:
+) -> list[msgspec.Struct]:
     """Turn frames that tell exactly the columns ``known`` into objects."""
     lifts: list[int] = frames["lift"].tolist()
     keys = ["elevator", "seq", "time"]
@@ -64,7 +66,13 @@ def _objects(
             values.append([labels[i][f] for i, f in zip(lifts, told.tolist(), strict=True)])
         else:
             values.append(_wire_values(column, told))
-    return [dict(zip(keys, row, strict=True)) for row in zip(*values, strict=True)]
+    return list(map(_shape(tuple(keys)), *values))
+
+
+@cache
+def _shape(keys: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return the type of frames that tell exactly ``keys``."""
+    return msgspec.defstruct("ToldFrame", list(keys), gc=False)
 
 
 def _wire_values(column: Column, told: NDArray[np.int64]) -> list[Any]:

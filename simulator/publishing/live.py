@@ -61,8 +61,16 @@ class Progress:
 
 def start_of_run(now_us: int, duration_us: int, speed: float) -> int:
     """Return the first event time of a run at ``speed``, whole ms, so that it ends at the clock."""
-    behind_us = round((1 - 1 / speed) * duration_us) if speed > 1 else 0
-    return (now_us - behind_us) // 1000 * 1000
+    return (now_us - longest_lag_us(duration_us, speed)) // 1000 * 1000
+
+
+def longest_lag_us(duration_us: int, speed: float) -> int:
+    """Return how far event time is behind the clock at most, in a run that ends at the clock [µs].
+
+    It is so at the beginning and shrinks all the time, so to a service such a run looks like a
+    backlog: alarms of lifts that lag more than its live horizon are held as history.
+    """
+    return round((1 - 1 / speed) * duration_us) if speed > 1 else 0
 
 
 async def run_live(

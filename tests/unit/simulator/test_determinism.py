@@ -20,6 +20,7 @@ from simulator.network.spec import (
     Restart,
     WrongClock,
 )
+from simulator.publishing.ahead import Ahead
 from simulator.publishing.feed import FleetFeed, SteadyLoad
 from simulator.scenarios.presets import demo_script, random_fleet
 from simulator.world.buildings import Mix
@@ -78,6 +79,22 @@ def test_messages_do_not_depend_on_the_steps_either(channel):
     whole = messages(120 * SECOND_US)
     assert messages(777_000) == whole
     assert messages(30 * SECOND_US) == whole
+
+
+def test_a_feed_made_ahead_gives_the_same_messages_and_no_more():
+    end_us = START_US + 60 * SECOND_US
+
+    def feed() -> FleetFeed:
+        return FleetFeed(random_fleet(5, START_US, 60), DEFAULT_NETWORK, 5)
+
+    plain, ahead = feed(), feed()
+    early = Ahead(ahead, end_us, 250_000)
+    for t_us in range(START_US + 20_000, end_us + 1, 70_000):
+        assert early.messages_until(t_us) == plain.messages_until(t_us)
+    assert early.messages_until(end_us) == plain.messages_until(end_us)
+    assert ahead.rest() == plain.rest()
+    assert early.frames == plain.frames
+    assert ahead.fleet.digest.hexdigest() == plain.fleet.digest.hexdigest()
 
 
 def test_a_release_at_an_instant_does_not_depend_on_the_steps():
