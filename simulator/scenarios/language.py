@@ -124,7 +124,12 @@ class Scenario:
     about: Annotated[str, Key("about", TEXT, "why it is here")] = ""
     starts: Annotated[
         datetime,
-        Key("starts", INSTANT, "first instant; its offset is the local time of the buildings"),
+        Key(
+            "starts",
+            INSTANT,
+            "first instant; its offset is the local time of the buildings",
+            says="a Tuesday, 08:00, UTC+8",
+        ),
     ] = MORNING
     lasts_us: Annotated[
         int, Key("lasts", duration(SECOND_US, LONGEST_US - DAY_US), "length of the run")
