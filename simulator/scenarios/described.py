@@ -1,15 +1,34 @@
 """The tables of the language as ``docs/scenarios.md`` shows them: made from the declarations."""
 
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from typing import Any, Final
 
+from simulator.faults.catalogue import (
+    ENTRAPPING,
+    ESCALATOR_CAUSES,
+    ESCALATOR_LOOK_ALIKES,
+    LOOK_ALIKES,
+    MODES,
+    OTHER_FAULTS,
+    SENSOR_CAUSES,
+    SIZE_UNITS,
+    Cause,
+)
 from simulator.scenarios.conditions import EachExpectation, Expectation, SeemsEntry, TruthEntry
-from simulator.scenarios.fleet_table import Exceptional, FleetTable
+from simulator.scenarios.fleet_table import (
+    BUILDINGS,
+    PRESENCES,
+    TERMINALS,
+    Exceptional,
+    FleetTable,
+)
 from simulator.scenarios.keys import Key, keys_of, required
 from simulator.scenarios.language import Drawn, Happening, Scenario
 from simulator.scenarios.mass_table import EarthquakeEntry, PowerCutEntry
 from simulator.scenarios.network_table import ClockEntry, NetworkTable, OutageEntry, RestartEntry
 from simulator.scenarios.values import spoken
+from telemetry.findings import FindingKind
 
 TABLES: Final = {
     "the scenario": Scenario,
@@ -29,6 +48,16 @@ TABLES: Final = {
     "[[expect_each]]": EachExpectation,
 }
 """Every table by its heading."""
+_CAUSES: Final = (
+    ("people trapped", (*ENTRAPPING, Cause.AREA_POWER_CUT)),
+    ("other faults of lifts", OTHER_FAULTS),
+    ("look-alikes of entrapments", LOOK_ALIKES),
+    ("modes", MODES),
+    ("sensors and terminals", tuple(c for c in SENSOR_CAUSES if c is not Cause.CLOCK_WRONG)),
+    ("escalators and moving walks", ESCALATOR_CAUSES),
+    ("look-alikes of their faults", ESCALATOR_LOOK_ALIKES),
+    ("made by the network, in `[[network.clock]]`", (Cause.CLOCK_WRONG,)),
+)
 
 
 def described(table: type[Any]) -> list[str]:
@@ -51,30 +80,39 @@ def _default(field: str, key: Key, value: Any) -> str:
         return key.says
     if value is None or value is MISSING or value in ((), ""):
         return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, tuple):
         return " to ".join(f'"{one} min"' for one in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else _number(field, value)
+
+
+def _number(field: str, value: int) -> str:
+    """Return a number as it is written, by the unit in the name of its field."""
     if field.endswith("_us"):
         return f'"{spoken(value)}"'
     if field.endswith("_ppm"):
         return f'"{value / 10_000:g} %"'
-    if field.endswith("_pct"):
-        return f'"{value} %"'
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return f'"{value} %"' if field.endswith("_pct") else str(value)
 
 
 def filled(document: str) -> str:
     """Return the document with its generated parts written anew, each between its two marks."""
     tables = "\n\n".join(
-        "\n".join([f"### `{name}`" if "[" in name else f"### {name.capitalize()}", "", *described(t)])
+        "\n".join(
+            [f"### `{name}`" if "[" in name else f"### {name.capitalize()}", "", *described(t)]
+        )
         for name, t in TABLES.items()
     )
     causes = "\n".join(f"- {title}: {_names(members)}" for title, members in _CAUSES)
     findings = ", ".join(f"`{kind.slug}`" for kind in FindingKind)
     kinds = "\n".join(
         f"- `{word}`: {', '.join(f'`{one}`' for one in names)}"
-        for word, names in (("building", BUILDINGS), ("terminal", TERMINALS), ("presence", PRESENCES))
+        for word, names in (
+            ("building", BUILDINGS),
+            ("terminal", TERMINALS),
+            ("presence", PRESENCES),
+        )
     )
     for mark, content in (
         ("tables", tables), ("causes", causes), ("findings", findings), ("kinds", kinds),
@@ -88,3 +126,7 @@ def filled(document: str) -> str:
 def _names(causes: Iterable[Cause]) -> str:
     sized = (f" ({SIZE_UNITS[c]})" if c in SIZE_UNITS else "" for c in causes)
     return ", ".join(f"`{c}`{size}" for c, size in zip(causes, sized, strict=True))
+
+
+def _heading(name: str) -> str:
+    return f"`{name}`" if "[" in name else name.capitalize()
