@@ -127,6 +127,11 @@ def _mix(table: FleetTable) -> Mix:
         (PRESENCES, table.presence),
     ):
         shares |= _shares(names, given)
+    shares |= {
+        name: getattr(table, name)
+        for name in ("landings", "lifts_per_building", "speed_mmps")
+        if getattr(table, name) is not None
+    }
     if table.rescue_device_ppm is not None:
         shares["rescue_device_pct"] = table.rescue_device_ppm // 10_000
     return replace(Mix(), **shares)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from simulator.faults.catalogue import Cause
+from simulator.scenarios.fleet_table import TERMINALS
 from simulator.scenarios.keys import Key
 from simulator.scenarios.lines import Path
 from simulator.scenarios.values import INTERVAL, YES_NO, duration, list_of, name_of, one_of, whole
@@ -110,3 +111,7 @@ class EachExpectation:
     ]
     within_us: Annotated[int, Key("alarm_within", duration(), "from the onset to the alarm")]
     if_lasts_us: Annotated[int, Key("if_it_lasts", duration(), "shorter ones may be missed")] = 0
+    terminals: Annotated[
+        tuple[str, ...],
+        Key("of_terminals", list_of(one_of(TERMINALS, "terminal")), "of these types", says="all"),
+    ] = ()

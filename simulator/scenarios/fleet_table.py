@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+from simulator.scenarios.errors import Problem
 from simulator.scenarios.keys import Key, tables_of
 from simulator.scenarios.lines import Path
 from simulator.scenarios.values import (
@@ -13,10 +14,12 @@ from simulator.scenarios.values import (
     SHARE,
     TEXT,
     YES_NO,
+    Form,
     duration,
     list_of,
     one_of,
     quantity,
+    shown,
     weights,
     whole,
 )
@@ -27,6 +30,18 @@ BUILDINGS: Final = tuple(b.name.lower() for b in Building)
 TERMINALS: Final = tuple(t.name.lower() for t in Terminal)
 PRESENCES: Final = tuple(p.name.lower() for p in Presence)
 
+_STEP_MMPS: Final = 250
+"""Rated speeds are multiples of this, as in the world."""
+
+
+def _speed(value: Any, path: Path) -> int:
+    mmps = quantity("m/s", 0.25, 10)(value, path)
+    if mmps % _STEP_MMPS:
+        raise Problem(path, f"is {shown(value)}: write a multiple of 0.25 m/s")
+    return mmps
+
+
+SPEED: Final = Form('"0.25 m/s" to "10 m/s"', _speed)
 _LIFT: Final = whole(1, MOST_LIFTS)
 
 
@@ -73,6 +88,16 @@ class FleetTable:
             "kind of buildings, or kinds with weights",
             says="a city's mix",
         ),
+    ] = None
+    lifts_per_building: Annotated[
+        int | None,
+        Key("lifts_per_building", whole(1, 8), "lifts in one group", says="drawn by building"),
+    ] = None
+    landings: Annotated[
+        int | None, Key("landings", whole(2, 120), "of every lift", says="drawn by building")
+    ] = None
+    speed_mmps: Annotated[
+        int | None, Key("speed", SPEED, "rated speed of every lift", says="drawn by building")
     ] = None
     terminal: Annotated[
         Mapping[str, int] | None,

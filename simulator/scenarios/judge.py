@@ -261,6 +261,8 @@ def _each(want: EachExpectation, happened: Happened) -> list[Difference]:
         stood_us = event.stood_us(happened.end_us) or 0
         if event.kind.slug not in want.kinds or stood_us < max(want.if_lasts_us, 1):
             continue
+        if want.terminals and event.terminal not in want.terminals:
+            continue
         found = any(
             a.unit == event.lift
             and FINDINGS[a.kind].family == event.family

@@ -215,6 +215,8 @@ class Mix:
         Presence sensing; only a coupled terminal can have a camera, others get a PIR instead.
     rescue_device_pct
         Lifts with an automatic rescue device [%].
+    landings, lifts_per_building, speed_mmps
+        The same in all buildings, instead of drawn from the ranges of their kind; 0 = drawn.
     """
 
     housing: int = 70
@@ -230,6 +232,9 @@ class Mix:
     pir: int = 60
     count: int = 40
     rescue_device_pct: int = 30
+    landings: int = 0
+    lifts_per_building: int = 0
+    speed_mmps: int = 0
 
 
 def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str = "") -> Plan:
@@ -242,7 +247,11 @@ def draw_plan(n_lifts: int, seed: int, mix: Mix | None = None, code_prefix: str 
     own = words(seed, Stream.LIFT, np.arange(n_lifts), 0)
     more = words(seed, Stream.LIFT, np.arange(n_lifts), 1)
 
+    given = {"floors": mix.landings, "speed_mmps": mix.speed_mmps}
+
     def drawn(word: Words, name: str) -> NDArray[np.int64]:
+        if given.get(name):
+            return np.full(n_lifts, given[name])
         ends = np.array([getattr(RANGES[b], name) for b in Building])
         return between(word, ends[kind, 0], ends[kind, 1])
 
@@ -306,6 +315,8 @@ def _kinds(building: NDArray[np.int64], seed: int, mix: Mix) -> NDArray[np.int64
 
 def _buildings(n_lifts: int, seed: int, mix: Mix) -> NDArray[np.int64]:
     number = np.arange(n_lifts)
+    if mix.lifts_per_building:
+        return number // mix.lifts_per_building
     weights = np.array([RANGES[b].lifts for b in Building])[_kinds(number, seed, mix)]
     sizes = 1 + pick(words(seed, Stream.BUILDING, number, 0)[0], weights)
     return np.repeat(number, sizes)[:n_lifts]

@@ -26,6 +26,9 @@ escalators = 1
 building = { housing = 3, office = 1 }
 terminal = "coupled"
 traffic = "50 %"
+landings = 12
+speed = "1.75 m/s"
+lifts_per_building = 2
 
 [[fleet.but]]
 lifts = [2]
@@ -91,6 +94,9 @@ def test_a_file_becomes_a_fleet():
     assert network.outages[0].to_us - network.outages[0].from_us == 60 * S
     assert network.clocks[0].from_us + network.clocks[0].offset_us == 0
     fleet = built.source().fleet
+    assert fleet.plan.n_landings.tolist() == [12] * 3
+    assert fleet.plan.rated_mps.tolist() == [1.75] * 3
+    assert fleet.plan.building.tolist() == [0, 0, 1]
     assert fleet.plan.terminal.tolist() == [Terminal.COUPLED] * 3
     assert fleet.plan.presence[1] == Presence.ABSENT
 
@@ -142,6 +148,11 @@ BAD = [
     ("{ housing = 3, office = 1 }", "{ housing = 0 }", "building", "has no weight above 0"),
     ("{ housing = 3, office = 1 }", '"castle"', "building", 'building is "castle": known are'),
     ('"50 %"', '"50"', "traffic", 'traffic is "50": write a value from "0 %" to "2000 %"'),
+    ("landings = 12", "landings = 0", "landings", "landings is 0: write a whole number from 2"),
+    ("lifts_per_building = 2", "lifts_per_building = 9", "lifts_per_building", "from 1 to 8"),
+    ('"1.75 m/s"', '"0 m/s"', "speed", 'speed is "0 m/s": write a value from "0.25 m/s" to'),
+    ('"1.75 m/s"', '"1.8 m/s"', "speed", "write a multiple of 0.25 m/s"),
+    ('"1.75 m/s"', "1.75", "speed", 'speed is 1.75: write a value from "0.25 m/s"'),
     ('presence = "absent"\nquiet = true\n', "", "[[fleet.but]]", "changes nothing: set"),
     ("[[fleet.but]]", "[fleet.but]", "[fleet.but]", "write it as [[fleet.but]]"),
     ("quiet = true", "quiet = 1", "quiet", "quiet is 1: write true or false"),
