@@ -1,6 +1,7 @@
 """Draws the pictures of docs/simulation.md: a trip, a day's traffic, mass events, sensors.
 
     python -m bench plots [--only trip,day,mass] [--into docs/images] [--lifts 400]
+    python -m bench plots --rides FOLDER    # traces of real lifts beside the sensor model
 
 Needs matplotlib: pip install 'hoistway[simulation]'. The same seed draws the same lines.
 """
@@ -21,7 +22,9 @@ from simulator.faults.mass import Earthquake, PowerCut, Rescue
 from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import MISSING, Frames
 from simulator.geography import City
-from simulator.terminals.sensors import Cadence
+from simulator.recordings.measured import measure, simulated
+from simulator.recordings.traces import Trace, TraceError, read_trace
+from simulator.terminals.timeline import Cadence
 from simulator.world import motion
 from simulator.world.buildings import Building, Mix
 from telemetry.findings import FINDINGS
@@ -192,6 +195,57 @@ def _active(intervals: list[tuple[int, int]], t_us: np.ndarray) -> np.ndarray:
     return np.searchsorted(begins, t_us, "right") - np.searchsorted(ends, t_us, "right")
 
 
+# --- sensors ------------------------------------------------------------------------------------
+
+
+def draw_sensors(trace: Trace):
+    """The first trip of a real lift as a phone measured it, and as the sensor model does."""
+    measured = measure(trace)
+    model = simulated(trace, measured.trips)
+    trip = measured.trips[0]
+    made, axes = figure(9, 6, 2, 1, sharex=True)
+    (pull,), (height,) = axes
+    for shown, name, colour, width in (
+        (trace, "measured", COLOURS[0], 1.2), (model, "sensor model", COLOURS[1], 0.8),
+    ):  # fmt: skip
+        own = np.abs(shown.acceleration_s - (trip.start_s + trip.end_s) / 2) < 24
+        pull.plot(shown.acceleration_s[own], shown.acceleration_mps2[own], color=colour,
+                  linewidth=width, label=name)  # fmt: skip
+        own = np.abs(shown.pressure_s - (trip.start_s + trip.end_s) / 2) < 24
+        height.plot(shown.pressure_s[own], shown.pressure_hpa[own], ".-", color=colour,
+                    linewidth=width, markersize=4)  # fmt: skip
+    pull.set_title(
+        f"{trip.distance_m:.0f} m at {trip.speed_mps:.2f} m/s, {trip.acceleration_mps2:.2f} m/s²,"
+        f" {trip.jerk_mps3:.2f} m/s³: correlation {trip.agreement:.2f}", fontsize=10,
+    )  # fmt: skip
+    pull.set_ylabel("acceleration without gravity [m/s²]")
+    pull.legend(frameon=False)
+    height.set_ylabel("pressure [hPa]")
+    height.set_xlabel("seconds of the recording")
+    for (axis,) in axes:
+        axis.grid(alpha=0.3)
+    return made
+
+
+def write_sensors(rides: Path, into: Path) -> Path:
+    """Draw the second trace in a folder of recordings, print what each says; return the file."""
+    traces = [
+        read_trace(path, path.with_name(path.name.replace("acceleration", "pressure")))
+        for path in sorted(rides.glob("trace-*-acceleration.csv"))
+    ]
+    if not traces:
+        raise TraceError(f"{rides}: holds no trace-N-acceleration.csv; give a folder with traces")
+    for number, trace in enumerate(traces):
+        found = measure(trace)
+        for name, own in (("measured", found), ("model", measure(simulated(trace, found.trips)))):
+            print(f"trace {number}, {name}: {own.line}")
+    into.mkdir(parents=True, exist_ok=True)
+    path = into / "sensors.png"
+    draw_sensors(traces[-1]).savefig(path, dpi=80, metadata={"Software": None})
+    print(f"{path} ({path.stat().st_size / 1024:.0f} KB)")
+    return path
+
+
 PLOTS: dict[str, Callable[[int], object]] = {
     "trip": draw_trip,
     "day": draw_day,
@@ -216,6 +270,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PLOTS), help="names, separated by commas")
     parser.add_argument("--into", type=Path, default=Path("docs/images"))
     parser.add_argument("--lifts", type=int, default=2_000, help="size of the mass events")
+    parser.add_argument("--rides", type=Path, help="folder of traces: draw only sensors.png")
     given = parser.parse_args()
     names = [name for name in given.only.split(",") if name]
     unknown = [name for name in names if name not in PLOTS]
@@ -223,7 +278,13 @@ def main() -> None:
         parser.error(f"no plot {', '.join(unknown)}; there are {', '.join(PLOTS)}")
     if find_spec("matplotlib") is None:
         parser.error("plots need matplotlib: pip install 'hoistway[simulation]'")
-    write(names, given.into, given.lifts)
+    if given.rides is None:
+        write(names, given.into, given.lifts)
+        return
+    try:
+        write_sensors(given.rides, given.into)
+    except TraceError as error:
+        parser.error(f"--rides: {error}")
 
 
 if __name__ == "__main__":

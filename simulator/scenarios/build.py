@@ -41,7 +41,7 @@ from simulator.scenarios.fleet_table import (
 from simulator.scenarios.language import Scenario
 from simulator.scenarios.mass_table import MINUTE_US, EarthquakeEntry, PowerCutEntry
 from simulator.scenarios.network_table import ClockEntry, NetworkTable
-from simulator.terminals.sensors import Cadence
+from simulator.terminals.timeline import Cadence
 from simulator.world.buildings import Mix, Presence, Terminal
 
 _NETWORKS: Final = {

@@ -52,7 +52,7 @@ class Barometric:
         n = len(setting.plan)
         self._setting = setting
         self._unit = setting.plan.first_lift + np.arange(n)
-        self._stood = Since(n, setting.start_us - QUIET_US)
+        self._stood = Since(n, setting.start_us - QUIET_US, holds=True)
         self._way = LastWay(n)
         self._drift = Drift(setting.seed, self._unit)
 

@@ -19,11 +19,13 @@ class Since:
     n_lifts
         Lifts.
     start_us
-        What to say of conditions that held from the beginning on.
+        Since when conditions hold that hold from the beginning on.
+    holds
+        They do.
     """
 
-    def __init__(self, n_lifts: int, start_us: int) -> None:
-        self._holds = np.zeros(n_lifts, bool)
+    def __init__(self, n_lifts: int, start_us: int, *, holds: bool) -> None:
+        self._holds = np.full(n_lifts, holds)
         self._since_us = np.full(n_lifts, start_us)
 
     def __call__(self, lift: Indices, holds: NDArray[np.bool_], lo_us: Indices) -> Indices:

@@ -16,19 +16,19 @@ from simulator.randomness import Stream, Words, between, normal, philox, words
 Indices = NDArray[np.int64]
 
 REST_MMPS2: Final = 5
-"""Standard deviation of acceleration at rest; measured 4.7-6.6."""
+"""Standard deviation of acceleration at rest; measured 5.4 and 5.7."""
 RIDE_MMPS2: Final = 27
-"""The same while the car runs; measured 21-33."""
+"""The same while the car runs; measured 26.0 and 28.4."""
 VIBRATION_MMPS2: Final = (100, 215)
-"""Usual vertical vibration of a lift, peak to peak in one second, drawn per lift. Measured 83-109;
-the field says 15-25 milli-g (147-245)."""
+"""Usual vertical vibration of a lift, peak to peak in one second, drawn per lift. Measured 89 and
+103; the field says 15-25 milli-g (147-245)."""
 HORIZONTAL_MMPS2: Final = (85, 125)
 """The same for horizontal vibration; the field says 10-15 milli-g (98-147)."""
 VIBRATION_PCT: Final = 15
 """Ride by ride and second by second it differs by up to this from the usual [%]."""
 PRESSURE_MPA: Final = 10_000
-"""Standard deviation of one reading of pressure [mPa]; measured 8-16 Pa at rest, without outliers.
-12 Pa are one metre."""
+"""Standard deviation of one reading of pressure [mPa]; measured 8.2 and 9.3 Pa at rest, without
+outliers. 12 Pa are one metre."""
 DRIFT_MPA: Final = 15_000
 """The day's pressure drifts between knots within ± this [mPa]: at most 0.3 hPa a day (practice)."""
 DOOR_PULSE_PA: Final = 80

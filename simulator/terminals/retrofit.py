@@ -54,7 +54,7 @@ class Retrofit:
     def __init__(self, setting: Setting) -> None:
         n = len(setting.plan)
         self._setting = setting
-        self._parted = Since(n, setting.start_us - OPENING_US)
+        self._parted = Since(n, setting.start_us - OPENING_US, holds=False)
         self._way = LastWay(n)
         self._offset = np.zeros(n, "i8")
         unit = setting.plan.first_lift + np.arange(n)
