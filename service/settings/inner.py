@@ -80,8 +80,9 @@ class HistorySettings(Section):
     lag_window_s: Seconds = 10
     """Span over which the lag is compared, and silence after which catching up ends [s]."""
     hold_lag_s: Seconds = 120
-    """While catching up, alarms of lifts lagging more than this wait [s]. A rescue is not decided
-    on a state that is two minutes old."""
+    """The live horizon: while catching up, alarms of lifts lagging more than this wait [s]. A
+    rescue is not decided on a state that is two minutes old. Raise it for simulated runs at
+    N x speed."""
     dispatch_max_age_h: Annotated[float, Field(gt=0, le=720)] = 24
     """Onsets older than this are recorded as past and never dispatched [h]."""
 

@@ -35,6 +35,11 @@ def tell(summary: dict[str, Any], *, as_json: bool) -> None:
     typer.echo(json.dumps(summary) if as_json else line)
 
 
+def hint(text: str) -> None:
+    """Write one line that is no result."""
+    typer.echo(text, err=True)
+
+
 def show(progress: Progress) -> None:
     """Write how a live run goes."""
     typer.echo(

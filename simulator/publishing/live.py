@@ -64,12 +64,15 @@ def start_of_run(now_us: int, duration_us: int, speed: float) -> int:
     return (now_us - longest_lag_us(duration_us, speed)) // 1000 * 1000
 
 
-def longest_lag_us(duration_us: int, speed: float) -> int:
+def longest_lag_us(duration_us: int, speed: float | None) -> int:
     """Return how far event time is behind the clock at most, in a run that ends at the clock [µs].
 
     It is so at the beginning and shrinks all the time, so to a service such a run looks like a
-    backlog: alarms of lifts that lag more than its live horizon are held as history.
+    backlog: alarms of lifts that lag more than its live horizon are held as history. ``speed``
+    ``None`` = as fast as possible.
     """
+    if speed is None:
+        return duration_us
     return round((1 - 1 / speed) * duration_us) if speed > 1 else 0
 
 
