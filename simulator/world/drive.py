@@ -63,6 +63,8 @@ class Drive:
 
     def stop(self, lift: int, t_us: int) -> None:
         """Leave a car where it is at ``t_us``."""
+        if self._cars.state["motion"][lift] == Motion.NONE:
+            return  # it stands; a district without mains asks this of tens of thousands
         self._cars.state.stop(np.array([lift]), np.array([t_us]))
 
     def brake(self, lift: int, t_us: int, deceleration_mps2: float = EMERGENCY_MPS2) -> None:

@@ -70,7 +70,7 @@ def test_an_earthquake_is_felt_where_it_is_strong():
     assert len(by_district[1]) == lifts[1]
     assert not by_district[2]
     trips = [sum(f.size for f in by_district[d]) / lifts[d] for d in (0, 1)]
-    assert trips[0] == pytest.approx(0.2, abs=0.04)
+    assert trips[0] == pytest.approx(0.1, abs=0.03)
     assert trips[1] < 0.005
 
 
