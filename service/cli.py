@@ -188,4 +188,12 @@ def score(context: typer.Context) -> None:
     raise typer.Exit(command.main(context.args))
 
 
+@app.command(context_settings=PASS_ON, add_help_option=False)
+def replay(context: typer.Context) -> None:
+    """Replay a recording, a log or stored frames. --help for options."""
+    from service import replay as command
+
+    raise typer.Exit(command.main(context.args))
+
+
 __all__ = ["CommandError", "app", "installed_version", "main", "run"]

@@ -76,13 +76,18 @@ async def open_pool(
 
 
 @asynccontextmanager
-async def visit(settings: DatabaseSettings) -> AsyncIterator[asyncpg.Connection]:
-    """Open one connection for a command; its failures become ``DatabaseError``."""
+async def visit(
+    settings: DatabaseSettings, statement_timeout_s: float | None = None
+) -> AsyncIterator[asyncpg.Connection]:
+    """Open one connection for a command; its failures become ``DatabaseError``.
+
+    ``statement_timeout_s``: longest statement [s]; None = that of the settings.
+    """
     try:
         connection = await asyncpg.connect(
             dsn(settings),
             timeout=settings.connect_timeout_s,  # pyright: ignore[reportArgumentType] - takes floats
-            command_timeout=settings.statement_timeout_s,
+            command_timeout=statement_timeout_s or settings.statement_timeout_s,
             server_settings={"application_name": "hoistway-cli", "timezone": "UTC"},
         )
     except CONNECT_FAILURES as error:

@@ -49,6 +49,17 @@ class StoredFrames:
     batch: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class LiftSpan:
+    """Where the frames of a lift begin and end [µs]; ``unit`` as they tell it, 0 = not told."""
+
+    first_us: int
+    last_us: int
+    first_arrival_us: int
+    last_arrival_us: int
+    unit: int
+
+
 async def write(
     conn: asyncpg.Connection,
     frames: FrameBatch,
@@ -135,6 +146,38 @@ async def read_batches(
         lanes,
         lane,
     )
+
+
+async def spans(
+    conn: asyncpg.Connection, elevator_ids: Sequence[int], times_us: tuple[int, int]
+) -> dict[int, LiftSpan]:
+    """Return where the frames of each of these lifts begin and end, for those that have any.
+
+    ``times_us``: event times, the second exclusive.
+    """
+    low, high = map(moment, times_us)
+    rows = await fetch(conn, "look spans up", queries()["spans"], list(elevator_ids), low, high)
+    return {
+        row["elevator_id"]: LiftSpan(
+            micros(row["first"]),
+            micros(row["last"]),
+            micros(row["first_arrival"]),
+            micros(row["last_arrival"]),
+            row["unit"] or 0,
+        )
+        for row in rows
+    }
+
+
+async def read_span(
+    conn: asyncpg.Connection, elevator_ids: Sequence[int], times_us: tuple[int, int]
+) -> FrameBatch:
+    """Return the frames of these lifts in a span of event time, the second end exclusive.
+
+    In no order.
+    """
+    low, high = map(moment, times_us)
+    return (await _copy_out(conn, "read_span", list(elevator_ids), low, high)).frames
 
 
 async def stored_heads(conn: asyncpg.Connection, elevator_ids: Sequence[int]) -> dict[int, int]:

@@ -20,6 +20,18 @@ WHERE f.batch >= $1 AND f.batch <= $2 AND f.time >= $3 AND f.time <= $4
   AND f.elevator_id % $5 = $6
 ORDER BY f.batch, f.elevator_id, f.received_at, f.time, f.seq
 
+-- spans: of each of the lifts $1 that has frames in [$2, $3): where their times begin and end
+SELECT f.elevator_id, min(f.time) AS first, max(f.time) AS last, max(f.unit) AS unit,
+       min(f.received_at) AS first_arrival, max(f.received_at) AS last_arrival
+FROM frames f
+WHERE f.elevator_id = ANY ($1::bigint[]) AND f.time >= $2 AND f.time < $3
+GROUP BY f.elevator_id
+
+-- read_span: frames of the lifts $1 with event times in [$2, $3)
+SELECT {columns}
+FROM frames f
+WHERE f.elevator_id = ANY ($1::bigint[]) AND f.time >= $2 AND f.time < $3
+
 -- stored_heads: the newest stored event time of each lift that has one
 SELECT e.id, h.time
 FROM unnest($1::bigint[]) AS e (id)

@@ -42,10 +42,10 @@ def made(run: Run) -> dict[str, Any]:
     }
 
 
-async def published(run: Run, connections: int) -> dict[str, Any]:
-    """Send everything and wait for the acknowledgements."""
+async def published(run: Run, connections: int, name: str = "simulator") -> dict[str, Any]:
+    """Send everything and wait for the acknowledgements; ``name`` ends the client id."""
     all_settings = load()
-    settings = _publish_settings(all_settings.mqtt, connections)
+    settings = _publish_settings(all_settings.mqtt, connections, name)
     _warn_of_horizon(run, all_settings)
     clock = SystemClock()
     feed = run.feed
@@ -99,7 +99,7 @@ def _warn_of_horizon(run: Run, settings: Settings) -> None:
     )
 
 
-def _publish_settings(mqtt: MqttSettings, connections: int) -> PublishSettings:
+def _publish_settings(mqtt: MqttSettings, connections: int, name: str) -> PublishSettings:
     if mqtt.url is None:
         raise CommandError(
             "HOISTWAY_MQTT_URL is not set; set it to mqtt://user:password@host:port", SETTINGS
@@ -107,7 +107,7 @@ def _publish_settings(mqtt: MqttSettings, connections: int) -> PublishSettings:
     return PublishSettings(
         url=mqtt.url.get_secret_value(),
         connections=connections,
-        client_id=f"{mqtt.client_id}-simulator",
+        client_id=f"{mqtt.client_id}-{name}",
         connect_timeout_s=mqtt.connect_timeout_s,
         ca_file=mqtt.ca_file,
         cert_file=mqtt.cert_file,
