@@ -89,7 +89,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
             "--from", help="With --database: first event time, RFC 3339 [default: the oldest]"
         ),
     ] = "",
-    to_time: Annotated[
+    until: Annotated[
         str,
         typer.Option(
             "--until", help="With --database: event time before which it ends [default: the newest]"
@@ -130,7 +130,9 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
         raise CommandError(f"--to is {to!r}: give broker or detectors", SETTINGS)
     if to == "detectors" and speed:
         raise CommandError("--speed is for the broker; detectors are always max", SETTINGS)
-    choice = _choice(elevator, from_, to_time)
+    if not database and (elevator or from_ or until):
+        raise CommandError("--elevator, --from and --until need --database", SETTINGS)
+    choice = _choice(elevator, from_, until)
     with _opened(source or [], choice if database else None, code) as opened:
         pace = speed_of(speed or ("1" if opened.slow else "max"))
         manner = Manner(

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import typer
 
-from service.backtest.engine import Engine, Found
+from service.backtest.engine import Engine
 from service.commands.failures import CommandError
 from service.simulate.telling import Ticker
 from service.times import rfc3339
+from simulator.scoring.alarms import Seen
 from simulator.source import RegistryRow, Source
 from telemetry.findings import Change
 
@@ -59,7 +60,7 @@ def _row(cells: tuple[str, ...]) -> str:
     return " ".join(f"{cell:{w}}" for cell, w in zip(cells, _WIDTHS, strict=True)).rstrip()
 
 
-def _cells(found: Found, registry: list[RegistryRow]) -> tuple[str, ...]:
+def _cells(found: Seen, registry: list[RegistryRow]) -> tuple[str, ...]:
     t = found.transition
     cleared = t.change is Change.CLEARED
     return (
@@ -73,13 +74,13 @@ def _cells(found: Found, registry: list[RegistryRow]) -> tuple[str, ...]:
     )
 
 
-def _json(found: Found, registry: list[RegistryRow]) -> str:
+def _json(found: Seen, registry: list[RegistryRow]) -> str:
     t = found.transition
     return json.dumps(
         {
             "elevator": registry[t.elevator_id].code,
             "time": rfc3339(t.t_us),
-            "known": rfc3339(found.known_us),
+            "known": None if found.known_us is None else rfc3339(found.known_us),
             "onset": rfc3339(t.onset_us),
             "kind": t.kind.slug,
             "kind_now": t.kind_now.slug,
