@@ -135,8 +135,16 @@ def test_a_flapping_zone_switch_is_wrong_in_every_other_frame_and_keeps_its_term
     twin = well.take(np.isin(well["time_us"], own["time_us"][both]))
     wrong = (own["zone"][both] != twin["zone"]).mean()
     assert 0.2 < wrong < 0.6
-    idle = during & (own["car"] == 0) & (own["door"] == Door.CLOSED)
-    assert len(set(own["zone"][idle].tolist())) == 2
+
+
+def test_a_flapping_zone_switch_of_an_idle_car_is_told_every_second():
+    flaps = fault(Cause.ZONE_FLAPPING)
+    fleet = Fleet(spec_of(Terminal.COUPLED, sensor_faults=(flaps,), quiet=(SICK,)), 5)
+    own = of(fleet.frames_until(END_US), SICK)
+    during = inside(own)
+    assert own["zone"][during].tolist() == [1, 0] * 150
+    assert np.diff(own["time_us"][during]).tolist() == [SECOND_US] * 299
+    assert np.diff(own["time_us"][~during]).max() > 29 * SECOND_US
 
 
 def test_a_flapping_door_switch_says_open_on_the_way():
