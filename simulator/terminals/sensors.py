@@ -40,6 +40,7 @@ AT_ONCE: Final = 8_192
 """Samples of a block."""
 _STIRRING: Final = np.isin(np.arange(len(Phase)), [
     Phase.OPENING, Phase.LEAVING, Phase.BOARDING, Phase.CLOSING, Phase.CLOSED, Phase.HELD_OPEN,
+    Phase.RELEVELLING,
 ])  # fmt: skip
 """Phases in which doors or people move about the door."""
 _PER_PIECE: Final = {
