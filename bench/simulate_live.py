@@ -1,11 +1,11 @@
 """A whole fleet live to a broker: achieved rate, lag, processor time, beside the broker's own rate.
 
-    make bench ARGS="simulate_live --lifts 40000 --for 60"
+    make bench ARGS="simulate_live --lifts 56000 --for 60"
 
-The fleet lives at nine in the morning of its own time, behind DEFAULT_NETWORK, one frame a message,
-and publishes in real time over two connections; another process receives everything with QoS 1, as
-a service would. Then the same messages are sent once more, ready made and as fast as the broker
-takes them: its own receive rate, through the same publisher, in the same run.
+The fleet lives at nine in the morning of its own time, behind DEFAULT_NETWORK, one frame a message
+(or --per-message), and publishes in real time over two connections; another process receives
+everything with QoS 1, as a service would. Then the same messages are sent once more, ready made and
+as fast as the broker takes them: its own receive rate, through the same publisher, in the same run.
 """
 
 import argparse
@@ -17,19 +17,18 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 from service.clock import SystemClock
 from service.stack import open_stack
-from simulator.faults.draw import Rates
-from simulator.fleet import FleetSpec
+from simulator.fleet import Fleet, FleetSpec
 from simulator.network.messages import Message
 from simulator.network.spec import DEFAULT_NETWORK
 from simulator.publishing.ahead import AHEAD_US, Ahead
 from simulator.publishing.feed import FleetFeed
 from simulator.publishing.live import Progress, run_live
 from simulator.publishing.publish import Observer, Publisher, PublishSettings
-from simulator.scenarios.presets import city
 from tests.fakes.raw_mqtt import RawClient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,21 +100,22 @@ def show(progress: Progress) -> None:
     )
 
 
-def grown_fleet(lifts: int, for_s: int, ahead_s: int = 120) -> FleetFeed:
+def grown_fleet(lifts: int, per_message: int, ahead_s: int = 120) -> FleetFeed:
     """Build a fleet at nine in the morning and let it find its traffic before the run."""
     start_us = CLOCK.now_us() // 1000 * 1000 - ahead_s * SECOND_US
     hour = start_us // SECOND_US // HOUR_S % 24
     spec = FleetSpec(start_us, lifts, utc_offset_hours=(9 - hour) % 24)
-    fleet = city(spec, 1, (ahead_s + for_s + HOUR_S) * SECOND_US, Rates())
-    feed = FleetFeed(fleet, DEFAULT_NETWORK, 1)
+    linger_us = SECOND_US if per_message > 1 else 0
+    network = replace(DEFAULT_NETWORK, frames_per_message=per_message, linger_us=linger_us)
+    feed = FleetFeed(Fleet(spec, 1), network, 1)
     for second in range(ahead_s):
         feed.source.arrived_until(start_us + (second + 1) * SECOND_US)
     return feed
 
 
-async def live(url: str, lifts: int, for_s: int) -> list[Message]:
+async def live(url: str, lifts: int, for_s: int, per_message: int) -> list[Message]:
     began_cpu_s = time.process_time()
-    feed = grown_fleet(lifts, for_s)
+    feed = grown_fleet(lifts, per_message)
     print(f"{lifts:,} lifts built and grown in {time.process_time() - began_cpu_s:.0f} CPU s")
     gc.collect()
     gc.freeze()
@@ -169,15 +169,16 @@ async def fastest(url: str, messages: list[Message]) -> float:
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lifts", type=int, default=40_000)
+    parser.add_argument("--lifts", type=int, default=56_000)
     parser.add_argument("--for", dest="for_s", type=int, default=30)
+    parser.add_argument("--per-message", type=int, default=1, help="gathered for up to 1 s")
     parser.add_argument("--receive", metavar="URL", help="receive and do nothing else")
     told = parser.parse_args()
     if told.receive:
         await receive(told.receive)
         return
     with open_stack(ROOT, own=True, services=frozenset({"mosquitto"})) as stack:
-        messages = await live(stack.mqtt_url, told.lifts, told.for_s)
+        messages = await live(stack.mqtt_url, told.lifts, told.for_s, told.per_message)
         rate = await fastest(stack.mqtt_url, messages)
         print(f"live rate / broker's own rate = {len(messages) / told.for_s / rate:.2f}")
 
