@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from simulator.faults import catalogue as faults
 from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.mass import Earthquake, PowerCut
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
+from simulator.geography import City
 from simulator.randomness import Stream, between, words
 from simulator.terminals.timeline import Cadence
 from simulator.world.buildings import Mix, Presence, Terminal
@@ -146,6 +148,44 @@ def _random_faults(seed: int, lift: int, start_us: int, duration_us: int) -> lis
             lasts_us=int(between(v[2], 10, 40).item()) * SECOND_US,
         )
     ]
+
+
+def whole_city(seed: int, start_us: int) -> Fleet:
+    """Build a small city in which everything happens within 20 minutes, for determinism tests.
+
+    Every cause strikes a unit of its own, then a power cut half of the city, then an earthquake
+    all of it; all kinds of buildings, terminals and presence sensors are there.
+    """
+    stairs = (*faults.ESCALATOR_CAUSES, *faults.ESCALATOR_LOOK_ALIKES)
+    lifts = [c for c in Cause if c not in stairs[:-1] and c is not Cause.CLOCK_WRONG]
+    own = [
+        Fault(
+            unit, cause, start_us + (60 + unit) * SECOND_US, people=2,
+            presses_us=(5 * SECOND_US,) if unit % 3 == 0 or cause is Cause.BUTTON_PLAY else (),
+            release_after_us=150 * SECOND_US, lasts_us=90 * SECOND_US,
+        )
+        for unit, cause in enumerate((*lifts, *stairs))
+    ]  # fmt: skip
+    spec = FleetSpec(
+        start_us,
+        len(lifts),
+        escalators=len(stairs),
+        walks=1,
+        mix=Mix(20, 20, 20, 20, 20, 20, coupled=50, absent=10, rescue_device_pct=50),
+        rate_pct=300,
+        script=tuple(own),
+        city=City(("North", "South"), 3),
+        mass_events=(
+            PowerCut(start_us + 480 * SECOND_US, "North", minutes=(2, 3), step_minutes=(1, 1)),
+            Earthquake(
+                start_us + 840 * SECOND_US, {"North": 7, "South": 7}, mechanics=20,
+                mechanics_come_minutes=1, reset_minutes=(1, 2),
+            ),
+        ),
+        code_prefix="W",
+        gateway_prefix="city-",
+    )  # fmt: skip
+    return Fleet(spec, seed)
 
 
 def as_record(row: Any) -> dict[str, Any]:

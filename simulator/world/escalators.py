@@ -179,10 +179,12 @@ class Escalators:
     def _stretches(self, until_us: int) -> Columns:
         """Return all stretches that touch ``[now, until_us)``: one array for each field."""
         ordinary = self._slots(until_us)
+        # a course that is over still moves the grid of the rest of its slot
+        slot_us = self._now_us - (self._now_us - self._start_us) % SLOT_US
         struck = {
             i: touching
             for i, own in self._courses.items()
-            if (touching := [c for c in own if c.to_us > self._now_us and c.from_us < until_us])
+            if (touching := [c for c in own if c.to_us > slot_us and c.from_us < until_us])
         }
         if not struck:
             return ordinary

@@ -1,10 +1,6 @@
 """One seed, one world: whatever the steps, the speed and the machine's vector units."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +23,6 @@ from simulator.world.buildings import Mix
 
 START_US = 1_774_314_000_000_000
 SECOND_US = 1_000_000
-ROOT = Path(__file__).parents[3]
 
 
 def digest(seed: int, step_us: int) -> str:
@@ -122,32 +117,6 @@ def test_the_load_does_not_depend_on_the_steps():
         ]
 
     assert messages(2 * SECOND_US) == messages(20_000)
-
-
-PROGRAM = """
-from simulator.scenarios.presets import random_fleet
-fleet = random_fleet(4, 1_774_314_000_000_000, 120)
-fleet.frames_until(1_774_314_120_000_000)
-print(fleet.digest.hexdigest())
-"""
-
-
-def test_vector_units_change_nothing():
-    # every dispatch target of this NumPy beyond its baseline, switched off
-    features = "AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR"
-    plain = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    without = plain | {"NPY_DISABLE_CPU_FEATURES": features}
-    digests = {
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", PROGRAM],
-            env=env,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        for env in (plain, without)
-    }
-    assert digests == {digest(4, 120 * SECOND_US)}
 
 
 @pytest.mark.parametrize("shares", [2, 3, 7])
