@@ -7,6 +7,7 @@ lift of a group serves whom is ``dispatch``. What goes wrong is ``incidents``, a
 each).
 """
 
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -113,7 +114,7 @@ class Cars:
         self._reopening_us = np.zeros(n, "i8")
         self._error_m = np.zeros(n)
         self._sag_m = np.zeros(n)
-        self._turns = {
+        self._turns: dict[int, Callable[[Rows, Rows], None]] = {
             Phase.IDLE: self.settle,
             Phase.MOVING: self._moved,
             Phase.ARRIVED: self._levelled,
@@ -131,10 +132,9 @@ class Cars:
     def turn(self, rows: Rows, t_us: Rows) -> None:
         """Let the phases of ``rows`` end at ``t_us``, and the next ones begin."""
         phase = self.state["phase"][rows]
-        for ending, turn in self._turns.items():
+        for ending in np.flatnonzero(np.bincount(phase)).tolist():
             mask = phase == ending
-            if mask.any():
-                turn(rows[mask], t_us[mask])
+            self._turns[ending](rows[mask], t_us[mask])
 
     def enter(self, rows: Rows, phase: Phase, t_us: Rows, duration_us: Any) -> None:
         """Begin a phase."""

@@ -22,7 +22,7 @@ from simulator.world.courses import COURSES
 from simulator.world.pokes import Poke
 from simulator.world.state import Phase, Rows
 
-_MAY_DECIDE: Final = (Phase.IDLE, Phase.CLOSED, Phase.PARKED)
+_MAY_DECIDE: Final = np.isin(np.arange(len(Phase)), [Phase.IDLE, Phase.CLOSED, Phase.PARKED])
 """Phases of a closed car that is about to decide where to go."""
 
 
@@ -128,8 +128,7 @@ class Incidents:
         for lift in rows[due].tolist() if due.any() else ():
             if not self.cases.busy[lift] and not self.cases.armed.is_brought(lift):
                 self._bring(lift)
-        phase = self.cars.state["phase"][rows]
-        decides = np.isin(phase, _MAY_DECIDE)
+        decides = _MAY_DECIDE[self.cars.state["phase"][rows]]
         self._ask(Moment.ADMIT, rows[decides], t_us[decides])
 
     def _bring(self, lift: int) -> None:

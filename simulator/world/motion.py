@@ -127,10 +127,18 @@ def brake(
 
 
 def _cube_root(x: Floats, upper: Floats) -> Floats:
-    """Return cube roots of ``x`` >= 0, clipped to ``upper``; from above, so it cannot overshoot."""
+    """Return cube roots of ``x`` >= 0, clipped to ``upper``; from above, so it cannot overshoot.
+
+    Each root only ever falls and stays once it does not, so more steps, which others in the same
+    call may need, change none.
+    """
     x = np.minimum(x, upper * upper * upper)
     y = upper
     for _ in range(_NEWTON_STEPS):
-        y = np.where(y > 0, y - (y - x / np.where(y > 0, y * y, 1.0)) / 3, 0.0)
+        closer = np.where(y > 0, y - (y - x / np.where(y > 0, y * y, 1.0)) / 3, 0.0)
+        closer = np.minimum(closer, y)
+        if (closer == y).all():
+            break
+        y = closer
         # iterates stay above the root; far below float resolution they are as good as zero
     return np.where(x > 0, y, 0.0)

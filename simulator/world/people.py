@@ -30,6 +30,10 @@ class Person(IntEnum):
     EXPECTED = 3
 
 
+# as plain numbers: looking a member up costs as much as a small array operation
+_NOBODY, _WAITING, _RIDING, _EXPECTED = (int(p) for p in Person)
+
+
 class Crowd:
     """The people of some lifts as seen from one landing of each: a copy to decide from.
 
@@ -48,8 +52,8 @@ class Crowd:
         destination = people.destination[rows]
         origin = people.origin[rows]
         here = floor.astype("i1")[:, np.newaxis]
-        self.riding = doing == Person.RIDING
-        self.waiting = doing == Person.WAITING
+        self.riding = doing == _RIDING
+        self.waiting = doing == _WAITING
         self.riders = self.riding.sum(axis=1)
         # landings up to the place where each wants in or out
         self.ahead = np.where(self.riding, destination, origin) - here
@@ -133,13 +137,13 @@ class People:
 
         Without a place they take the stairs.
         """
-        free = self.doing[rows] == Person.NOBODY
+        free = self.doing[rows] == _NOBODY
         place = np.argmax(free, axis=1)
         fits = free[np.arange(len(rows)), place]
         self.arrived[rows] += 1
         self.walked[rows] += ~fits
         lifts, place = rows[fits], place[fits]
-        self._put(lifts, place, Person.WAITING, origin[fits], destination[fits])
+        self._put(lifts, place, _WAITING, origin[fits], destination[fits])
         self.since_us[lifts, place] = 0
         self.bound[lifts, place] = True
 
@@ -148,11 +152,11 @@ class People:
         origin: NDArray[Any], destination: NDArray[Any],
     ) -> None:  # fmt: skip
         """Expect a group at each lift of ``rows``; those without a place will take the stairs."""
-        free = self.doing[rows] == Person.NOBODY
+        free = self.doing[rows] == _NOBODY
         nth = np.cumsum(free, axis=1, dtype="i1")
         row, place = np.nonzero(free & (nth <= people[:, np.newaxis]))
         lifts = rows[row]
-        self._put(lifts, place, Person.EXPECTED, origin[row], destination[row])
+        self._put(lifts, place, _EXPECTED, origin[row], destination[row])
         self.since_us[lifts, place] = time_us[row]
         self.walk(rows, people - np.bincount(row, minlength=len(rows)))
         comes = free.any(axis=1)
@@ -164,7 +168,7 @@ class People:
         self.walked[rows] += people
 
     def _put(
-        self, lifts: Rows, place: NDArray[Any], doing: Person,
+        self, lifts: Rows, place: NDArray[Any], doing: int,
         origin: NDArray[Any], destination: NDArray[Any],
     ) -> None:  # fmt: skip
         self.doing[lifts, place] = doing
@@ -178,29 +182,29 @@ class People:
             return
         rows, t_us = rows[due], t_us[due]
         doing, since_us = self.doing[rows], self.since_us[rows]
-        expected = doing == Person.EXPECTED
+        expected = doing == _EXPECTED
         come = expected & (since_us <= t_us[:, np.newaxis])
-        self.doing[rows] = np.where(come, Person.WAITING, doing)
+        self.doing[rows] = np.where(come, _WAITING, doing)
         self.arrived[rows] += come.sum(axis=1)
         self.next_us[rows] = np.where(expected & ~come, since_us, NEVER_US).min(axis=1)
 
     def anybody(self, lift: int) -> bool:
         """Tell whether anybody waits for or rides in a lift."""
-        return bool(np.isin(self.doing[lift], (Person.WAITING, Person.RIDING)).any())
+        return bool(((self.doing[lift] == _WAITING) | (self.doing[lift] == _RIDING)).any())
 
     def riders(self, rows: Rows) -> NDArray[np.int64]:
         """Return how many ride in each car."""
-        return (self.doing[rows] == Person.RIDING).sum(axis=1)
+        return (self.doing[rows] == _RIDING).sum(axis=1)
 
     def leave(self, rows: Rows, floor: NDArray[Any]) -> None:
         """Let the riders for ``floor`` get out."""
         going = Crowd(self, rows, floor).leaving()
         self.left[rows] += going.sum(axis=1)
-        self.doing[rows] = np.where(going, Person.NOBODY, self.doing[rows])
+        self.doing[rows] = np.where(going, _NOBODY, self.doing[rows])
 
     def leave_all(self, rows: Rows, floor: NDArray[Any]) -> None:
         """Send every rider of these cars to ``floor``: they want out wherever the doors open."""
-        riding = self.doing[rows] == Person.RIDING
+        riding = self.doing[rows] == _RIDING
         here = np.broadcast_to(floor[:, np.newaxis], riding.shape)
         self.destination[rows] = np.where(riding, here, self.destination[rows])
 
@@ -218,7 +222,7 @@ class People:
             self.left_behind[rows[crowded]] = True
         row, place = np.nonzero(boards)
         lifts = rows[row]
-        self.doing[lifts, place] = Person.RIDING
+        self.doing[lifts, place] = _RIDING
         bound = self.bound[lifts, place]
         self.bound[lifts, place] = False
         waited_us = np.where(bound, 0, t_us[row] - self.since_us[lifts, place])
@@ -229,7 +233,7 @@ class People:
 
     def callers(self, rows: Rows) -> Mask:
         """Return who waits at each lift and would take another one as well, (len(rows), places)."""
-        return (self.doing[rows] == Person.WAITING) & ~self.bound[rows]
+        return (self.doing[rows] == _WAITING) & ~self.bound[rows]
 
     def hand_over(self, rows: Rows, who: Mask, to: Rows, now_us: int) -> None:
         """Let ``who`` wait at the lifts ``to`` instead of at ``rows``, as far as these have places.
@@ -243,20 +247,18 @@ class People:
         now_us
             When.
         """
-        free = self.doing[to] == Person.NOBODY
+        free = self.doing[to] == _NOBODY
         places = np.argsort(~free, axis=1, kind="stable")
         nth = np.cumsum(who, axis=1) - 1
         row, old = np.nonzero(who & (nth < free.sum(axis=1)[:, np.newaxis]))
         new = places[row, nth[row, old]]
         source, target = rows[row], to[row]
-        self._put(
-            target, new, Person.WAITING, self.origin[source, old], self.destination[source, old]
-        )
+        self._put(target, new, _WAITING, self.origin[source, old], self.destination[source, old])
         self.since_us[target, new] = self.since_us[source, old]
-        self.doing[source, old] = Person.NOBODY
+        self.doing[source, old] = _NOBODY
         self.next_us[to] = np.minimum(self.next_us[to], now_us)
 
     def give_up(self, rows: Rows, who: Mask) -> None:
         """Let ``who``, waiting at ``rows``, take the stairs."""
         self.walked[rows] += who.sum(axis=1)
-        self.doing[rows] = np.where(who, Person.NOBODY, self.doing[rows])
+        self.doing[rows] = np.where(who, _NOBODY, self.doing[rows])

@@ -19,7 +19,6 @@ from simulator.world.course import (
     to_the_top,
 )
 from simulator.world.drive import EMERGENCY_MPS2
-from simulator.world.people import Person
 from simulator.world.pokes import Poke
 from simulator.world.state import Motion, Phase
 from telemetry.columns import Mode
@@ -95,7 +94,7 @@ def _inspection_over(cases: Cases, case: Case, t_us: int) -> None:
 
 
 def _a_mechanic(cases: Cases, fault: Fault, floor: int, top: int) -> Ride | None:
-    if np.isin(cases.cars.people.doing[fault.lift], (Person.WAITING, Person.RIDING)).any():
+    if cases.cars.people.anybody(fault.lift):
         return None  # the mechanic waits until the lift is empty
     cases.cars.state["mode"][fault.lift] = Mode.INSPECTION
     return a_ride(cases, fault, floor, top)

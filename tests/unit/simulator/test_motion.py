@@ -26,6 +26,23 @@ def test_trip_time_is_the_formula(limits, distance_m):
     assert trip.duration_s[0] == pytest.approx(formula_s(distance_m, *limits), rel=1e-9)
 
 
+@given(
+    distance_m=st.floats(1e-4, 500), v=st.floats(0.05, 10), a=st.floats(0.1, 2), j=st.floats(0.1, 3)
+)
+def test_trip_time_is_the_formula_within_any_limits(distance_m, v, a, j):
+    # where top speed is reached before full acceleration, acceleration never gets further
+    reached = min(a, np.sqrt(v * j))
+    trip = motion.plan([distance_m], v, a, j)
+    assert trip.duration_s[0] == pytest.approx(formula_s(distance_m, v, reached, j), rel=1e-9)
+
+
+@given(st.lists(st.floats(1e-4, 2), min_size=2, max_size=20))
+def test_a_trip_does_not_depend_on_those_planned_with_it(distances_m):
+    together = motion.plan(distances_m, 0.3, 0.6, 0.8).duration_s
+    alone = [motion.plan([d], 0.3, 0.6, 0.8).duration_s[0] for d in distances_m]
+    assert together.tolist() == alone
+
+
 @pytest.mark.parametrize("limits", LIMITS)
 @pytest.mark.parametrize("distance_m", [0.01, 0.3, 1.0, 2.9, 6.0, 40.0, 250.0])
 def test_samples_agree_with_integration(limits, distance_m):
