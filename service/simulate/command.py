@@ -126,8 +126,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - a command's options
     speed: Annotated[
         str,
         typer.Option(
-            help="1 = real time, N times as fast, or max; above 1 raise the "
-            "service's live horizon [default: 1; rides: max]",
+            help="1 = real time, N times as fast, or max. A faster run begins in the past: see "
+            "HOISTWAY_HISTORY_HOLD_LAG_S [default: 1; rides: max]",
             rich_help_panel=PACE,
         ),
     ] = "",

@@ -27,15 +27,11 @@ from tests.acceptance.conftest import MakeRig
 AN_HOUR = {"HOISTWAY_HISTORY_HOLD_LAG_S": "3600"}
 LIVE = (
     "children-at-the-button",
-    "controller-stops",
     "door-lock-jams",
     "doubled-and-shuffled",
     "gap-during-an-entrapment",
-    "gateway-restarts",
     "mains-cut-with-rescue-device",
-    "many-frames-a-message",
     "mechanic-at-work",
-    "rider-in-a-parked-car",
 )
 
 

@@ -137,6 +137,7 @@ def test_a_scenario_is_published_and_told_in_the_present(command, stack, file, t
         str(file), "--speed", "max", "--json", "--truth", str(truth), url=stack.mqtt_url
     )
     assert status == 0, err
+    assert "HOISTWAY_HISTORY_HOLD_LAG_S=" in err
     summary = json.loads(out)
     assert summary["unacknowledged"] == 0
     assert summary["acknowledged_frames"] == summary["frames"] > 10
