@@ -82,6 +82,8 @@ def _text(text: str) -> bytes:
 def _length(n: int) -> bytes:
     if n < 128:
         return bytes((n,))
+    if n < 16_384:
+        return bytes((n & 0x7F | 0x80, n >> 7))
     out = bytearray()
     while True:
         n, byte = divmod(n, 128)
