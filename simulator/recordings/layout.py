@@ -7,10 +7,11 @@ one JSON object in the last column, ``truth``, and nothing else:
   was known then; a later row of the same number replaces the earlier one;
 - ``{"end": {…}}``: the last row of a complete recording.
 
-Frames are in order of arrival, one signed integer column for each quantity, as wide as its valid
-range asks for, reals in thousandths, null where nothing was told. ``clock_us`` is the terminal's
-clock minus the true time, ``delay_us`` the arrival minus the true time: mostly zero, so they cost
-nothing. Metadata of the schema say the format version, where the frames come from, and the units.
+Batches are in order of arrival, and frames by unit within a batch: one signed integer column for
+each quantity, as wide as its valid range asks for, reals in thousandths, null where nothing was
+told. ``clock_us`` is the terminal's clock minus the true time, ``delay_us`` the arrival minus the
+true time: mostly zero, so they cost nothing. Metadata of the schema say the format version, where
+the frames come from, and the units.
 
 pyarrow is an extra: it is imported when the first recording is opened.
 """
@@ -152,11 +153,15 @@ def _unit(column: Column) -> str:
 
 
 def batch_of(schema: Any, frames: Frames, truth: list[str]) -> Any:
-    """Return frames, and after them rows of the truth, as one Arrow record batch.
+    """Return frames, by unit, and after them rows of the truth, as one Arrow record batch.
+
+    What one unit tells changes little from frame to frame: by unit it takes a third less than by
+    arrival. Frames of a batch are put in order again when they are read.
 
     Raises ``RecordingError`` if a value does not fit its column.
     """
     pa = arrow()
+    frames = frames.take(np.argsort(frames["lift"], kind="stable"))
     n, more = len(frames), len(truth)
     arrays = []
     for field in schema:
@@ -200,29 +205,38 @@ def _array(pa: ModuleType, name: str, values: NDArray[np.int64], more: int) -> A
 
 
 def frames_of(batch: Any) -> Frames:
-    """Return the frames of a record batch; columns that nothing tells are left out."""
+    """Return the frames of a record batch by arrival; columns that nothing tells are left out."""
     n = batch.column(TRUTH).null_count
-    names = batch.schema.names
-    held = {name: _values(batch.column(name).slice(0, n)) for name in names if name != TRUTH}
-    time_us = held.pop("time_us")
-    clock_us, delay_us = held.pop("clock_us"), held.pop("delay_us")
-    if time_us is None or clock_us is None or delay_us is None:
+    keys = [_values(batch.column(name), n) for name in ("time_us", "clock_us", "delay_us")]
+    if not n or any(key is None for key in keys):
         return Frames.empty()
-    return Frames(
-        {name: values for name, values in held.items() if values is not None}
-        | {
-            "time_us": time_us,
-            "device_time_us": time_us + clock_us,
-            "arrival_us": time_us + delay_us,
-        }
-    )
+    time_us, clock_us, delay_us = (np.asarray(key) for key in keys)
+    order = np.argsort(time_us + delay_us, kind="stable")
+    time_us = time_us[order]
+    columns = {
+        "time_us": time_us,
+        "device_time_us": time_us + clock_us[order],
+        "arrival_us": time_us + delay_us[order],
+    }
+    for name in batch.schema.names:
+        if name not in (TRUTH, "time_us", "clock_us", "delay_us"):
+            values = _values(batch.column(name), n, order)
+            if values is not None:
+                columns[name] = values
+    return Frames(columns)
 
 
-def _values(array: Any) -> NDArray[np.int64] | None:
-    """Return a column with ``MISSING`` for null; None = nothing but nulls."""
+def _values(array: Any, n: int, order: NDArray[np.int64] | None = None) -> NDArray[np.int64] | None:
+    """Return the first ``n`` of a column, in ``order``, ``MISSING`` for null; None = all null."""
     if array.null_count == len(array):
         return None
-    return array.cast("int64").fill_null(MISSING).to_numpy()
+    mask, data = array.buffers()
+    narrow = np.frombuffer(data, array.type.to_pandas_dtype(), n)
+    wide = (narrow if order is None else narrow[order]).astype("i8")
+    if array.null_count and mask is not None:
+        known = np.unpackbits(np.frombuffer(mask, "u1"), count=n, bitorder="little")
+        wide[(known if order is None else known[order]) == 0] = MISSING
+    return wide
 
 
 def truth_of(batch: Any) -> list[TruthRow]:
