@@ -38,6 +38,9 @@ SPACING_ERROR_PCT: Final = 5
 """By how much the fitter may have missed it."""
 MISS_PPM: Final = 100
 """Flags that are missed or seen twice, of a million passed. No figure is published (practice)."""
+PASSING_MPS: Final = 0.2
+"""Slowest pass that is timed [m/s]: a car that leaves a landing, at which it stood a few mm off,
+crosses its mark more slowly and passes nothing."""
 
 Indices = NDArray[np.int64]
 
@@ -123,6 +126,8 @@ class Retrofit:
         gained = (block.speed_mps * block.speed_mps - square)[passing]
         # as if the acceleration had been constant since the sample before
         speed_mps = np.sqrt(np.maximum(square[passing] + gained * since_m[passing] / way_m, 1e-4))
+        through = speed_mps >= PASSING_MPS
+        passing, speed_mps = passing[through], speed_mps[through]
         between_ms = np.maximum(np.rint(self._spacing_mm[lift[passing]] / speed_mps), 1.0)
         return passing, np.rint(SPACING_MM * 1000 / between_ms).astype("i8")
 
