@@ -236,6 +236,11 @@ _TRAPPED: Final = (
     FindingKind.ENTRAPMENT_AT_LANDING,
     FindingKind.ALARM_BUTTON,
 )
+_TRIPPED: Final = (
+    *_TRAPPED,
+    FindingKind.SAFETY_CIRCUIT_OPEN,
+    FindingKind.STOPPED_OUTSIDE_ZONE,
+)
 MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.DOOR_LOCK: (
         FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.DOOR_FAILS_TO_OPEN, FindingKind.ALARM_BUTTON,
@@ -250,11 +255,13 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
         FindingKind.DOOR_HELD_OPEN, FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON,
     ),
     Cause.OVERLOAD: (FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON),
-    Cause.OVERSPEED: (FindingKind.OVERSPEED, FindingKind.SAFETY_CIRCUIT_OPEN, *_TRAPPED),
-    Cause.UNINTENDED_MOVEMENT: (FindingKind.UNINTENDED_MOVEMENT,),
+    Cause.OVERSPEED: (FindingKind.OVERSPEED, *_TRIPPED),
+    Cause.UNINTENDED_MOVEMENT: (
+        FindingKind.UNINTENDED_MOVEMENT, FindingKind.DOORS_OPEN_WHILE_RUNNING,
+    ),
     Cause.DOORS_OPEN_RUNNING: (FindingKind.DOORS_OPEN_WHILE_RUNNING,),
-    Cause.OVER_TRAVEL_TOP: (FindingKind.OVER_TRAVEL_TOP, *_TRAPPED),
-    Cause.OVER_TRAVEL_BOTTOM: (FindingKind.OVER_TRAVEL_BOTTOM, *_TRAPPED),
+    Cause.OVER_TRAVEL_TOP: (FindingKind.OVER_TRAVEL_TOP, *_TRIPPED),
+    Cause.OVER_TRAVEL_BOTTOM: (FindingKind.OVER_TRAVEL_BOTTOM, *_TRIPPED),
     Cause.EMPTY_STOP: (FindingKind.STOPPED_OUTSIDE_ZONE,),
     Cause.FREQUENT_RELEVELLING: (FindingKind.FREQUENT_RELEVELLING,),
     Cause.MISLEVELING: (FindingKind.LEVELLING_INACCURACY,),
@@ -269,16 +276,14 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.LONG_IDLE: (FindingKind.LONG_IDLE,),
     Cause.COUNTER_JUMP: (FindingKind.COUNTER_IMPLAUSIBLE,),
     Cause.PARKED_RIDER: (),
-    Cause.CLEANER: (),
+    Cause.CLEANER: (FindingKind.DOOR_HELD_OPEN,),
     Cause.INSPECTION: (),
     Cause.ZONE_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
     Cause.BUTTON_PLAY: (FindingKind.ALARM_BUTTON,),
     Cause.TERMINAL_REBOOT: (),
     Cause.FIRE_RECALL: (),
     Cause.OUT_OF_SERVICE: (),
-    Cause.EARTHQUAKE: (
-        *_TRAPPED, FindingKind.SAFETY_CIRCUIT_OPEN, FindingKind.STOPPED_OUTSIDE_ZONE,
-    ),
+    Cause.EARTHQUAKE: _TRIPPED,
     Cause.PRESENCE_STUCK_ON: (FindingKind.PRESENCE_SENSOR_STUCK,),
     Cause.PRESENCE_STUCK_OFF: (FindingKind.PRESENCE_SENSOR_STUCK,),
     Cause.DOOR_SWITCH_STUCK: (FindingKind.DOOR_SWITCH_FAULT,),

@@ -33,7 +33,7 @@ SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxy
     FindingKind.REPEATED_REOPENING: _sets("door"),
     FindingKind.FREQUENT_RELEVELLING: _sets("car zone", "height_m"),
     FindingKind.LEVELLING_INACCURACY: _sets("height_m car"),
-    FindingKind.MOTOR_RUN_TIME: _sets("car speed_mps", "car height_m", "codes"),
+    FindingKind.MOTOR_RUN_TIME: _sets("car speed_mps brake", "codes"),
     FindingKind.EXCESSIVE_VIBRATION: _sets("vibration_mps2", "vibration_horizontal_mps2"),
     FindingKind.MAINS_OFF: _sets("power", "codes"),
     FindingKind.SAFETY_CIRCUIT_OPEN: _sets("safety_circuit", "codes"),

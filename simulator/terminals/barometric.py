@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.randomness import Stream, normal, words
-from simulator.terminals.block import Block, Column, Setting, direction, running, thousandths
+from simulator.terminals.block import Block, Column, Setting, direction, moves, thousandths
 from simulator.terminals.memory import LastWay, Since
 from simulator.terminals.noise import MPA_PER_MM, Drift, door_pulse_mpa
 from simulator.terminals.timeline import Timeline
@@ -60,7 +60,7 @@ class Barometric:
         """Return what is constant in the pieces of these terminals, and remember their stops."""
         lift = timeline["lift"][pieces]
         height_m = timeline["height_m"][pieces]
-        runs = running(timeline, pieces)
+        runs = moves(timeline, pieces)
         stood_us = self._stood(lift, ~runs, timeline["lo_us"][pieces])
         error_m = self._errors_m(timeline, pieces)
         seems_m = height_m + _grown(error_m, timeline["distance_m"][pieces])

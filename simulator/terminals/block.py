@@ -16,7 +16,7 @@ from simulator.terminals.noise import Draws
 from simulator.terminals.timeline import Timeline
 from simulator.world.buildings import Plan
 from simulator.world.motion import Floats
-from simulator.world.state import RUNNING, Motion, kinematics
+from simulator.world.state import MOVES, RUNNING, Motion, kinematics
 from telemetry.columns import Direction
 
 Indices = NDArray[np.int64]
@@ -110,6 +110,11 @@ def direction(running: NDArray[np.bool_], way: NDArray[Any]) -> NDArray[np.int8]
 def running(timeline: Timeline, pieces: slice) -> NDArray[np.bool_]:
     """Return in which pieces the car runs."""
     return RUNNING[timeline["phase"][pieces]]
+
+
+def moves(timeline: Timeline, pieces: slice) -> NDArray[np.bool_]:
+    """Return in which pieces the car moves, as far as an accelerometer can tell."""
+    return MOVES[timeline["phase"][pieces]]
 
 
 def thousandths(values: Floats) -> Indices:

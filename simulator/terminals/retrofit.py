@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.randomness import Stream, between, chance, words
-from simulator.terminals.block import Block, Column, Setting, direction, running
+from simulator.terminals.block import Block, Column, Setting, direction, moves
 from simulator.terminals.landings import last_flag
 from simulator.terminals.memory import LastWay, Since
 from simulator.terminals.noise import of_lifts
@@ -71,7 +71,7 @@ class Retrofit:
         lift = timeline["lift"][pieces]
         height_m = timeline["height_m"][pieces]
         sign = timeline["sign"][pieces]
-        runs = running(timeline, pieces)
+        runs = moves(timeline, pieces)
         way = self._way(lift, sign)
         shut = DOOR[timeline["phase"][pieces]] == Door.CLOSED
         parted_us = self._parted(lift, ~shut, timeline["lo_us"][pieces])

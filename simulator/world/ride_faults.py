@@ -262,6 +262,7 @@ def _creep(cases: Cases, case: Case, t_us: int) -> None:
             floor = int(cars.state["floor"][lift])
             way_m = (case.fault.size or CREEPS_MM) / 1000 * (1 if floor == 0 else -1)
             drive.go(lift, Phase.CREEP, way_m, CREEP_MPS, t_us)
+            cases.begin(case, FindingKind.DOORS_OPEN_WHILE_RUNNING, t_us)
             landing_m = float(cars.plan.landings_m[lift, floor])
             end_us = int(cars.phase_end_us[lift])
             at_us = drive.first_ms(
@@ -271,6 +272,7 @@ def _creep(cases: Cases, case: Case, t_us: int) -> None:
                 cases.pokes.plan(lift, at_us, Poke.STEP, case.fault)
         case Phase.CREEP:
             drive.stop(lift, t_us)
+            cases.end(case, FindingKind.DOORS_OPEN_WHILE_RUNNING, t_us)
             cases.enter(lift, Phase.HANGING, t_us, case.fault.lasts_us)
         case _:
             cases.free(case, t_us, by_rescuer=True)

@@ -83,6 +83,8 @@ RUNNING: Final = np.isin(_ALL, [
     Phase.CORRECTING,
 ])  # fmt: skip
 """Phases in which the car moves, or its drive turns."""
+MOVES: Final = RUNNING & (_ALL != Phase.SLIPPING)
+"""Phases in which the car moves, which an accelerometer can tell."""
 QUIET: Final = np.isin(_ALL, [
     Phase.IDLE, Phase.DARK, Phase.DARK_OPEN, Phase.SILENT, Phase.SINKING,
 ])  # fmt: skip
