@@ -82,6 +82,9 @@ def command(  # noqa: PLR0913, PLR0917 - a command's options
         int | None, typer.Option(min=0, help="Look-alikes at this multiple.")
     ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 = one per core.")] = 0,
+    slices: Annotated[
+        int, typer.Option(min=0, help="Parts that workers take; changes the digest only.")
+    ] = 0,
     candidate: Annotated[
         Path | None, typer.Option(help="TOML file with other detector parameters, to compare.")
     ] = None,
@@ -114,9 +117,8 @@ def command(  # noqa: PLR0913, PLR0917 - a command's options
     if truth is not None:
         outcome = _live(truth, times)
     else:
-        changes = Changes(
-            lifts, None if hours is None else round(hours * HOUR_US), seed, faults, look_alikes
-        )
+        lasts_us = None if hours is None else round(hours * HOUR_US)
+        changes = Changes(lifts, lasts_us, seed, slices, faults, look_alikes)
         outcome = _backtest(_opened(source, changes, times), workers or _cores(), rivals)
     _print(outcome, as_json=as_json)
     if picture is not None:
@@ -217,15 +219,17 @@ def _summary(
     for result in results:
         stages.add(result.seconds)
     frames, spent_s = sum(r.frames for r in results), sum(stages.seconds.values())
-    digest = hashlib.sha256("".join(r.sha256 for r in results).encode()).hexdigest()
+    digests = [r.sha256 for r in results]
+    joined = hashlib.sha256("".join(digests).encode()).hexdigest()
     return {
         "frames": frames,
         "duplicates": sum(r.duplicates for r in results),
         "late": sum(r.late for r in results),
         "elapsed_s": round(elapsed_s, 2),
+        "processor_s": round(spent_s, 2),
         "frames_per_s": round(frames / max(elapsed_s, 1e-9)),
         "workers": min(workers, opened.slices.count),
-        "sha256": digest,
+        "sha256": digests[0] if len(digests) == 1 else joined,
         "stage_pct": {
             str(stage): round(100 * seconds / max(spent_s, 1e-9), 1)
             for stage, seconds in stages.seconds.items()

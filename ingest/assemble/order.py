@@ -1,7 +1,8 @@
 """Order stage: which of the stored frames are stepped now, at which time, and which are late.
 
-Lifts on which only the next frames came are advanced as arrays; all others go one by one through
-``stream.Line``. Waiting concerns detection alone: the frames given are stored by then.
+Lifts on which only the next frames came are advanced as arrays, be they shuffled (``shuffle``); all
+others go one by one through ``stream.Line``. Waiting concerns detection alone: the frames given are
+stored by then.
 
 The stage reads nothing but stored columns and the batch's ``now_us``, so recovery repeats it.
 Nothing is changed before ``adopt_order``.
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ingest.assemble.arrival import processing_order, segment_ends, segment_starts
 from ingest.assemble.lag import LAG, LagPending, record_lags
 from ingest.assemble.params import NO_SEQ, NO_TIME, AssembleParams
+from ingest.assemble.shuffle import unshuffled
 from ingest.assemble.stream import Head, Item, Line, Oddity
 from telemetry.batch import FrameBatch
 
@@ -119,6 +121,18 @@ def advance_order(
 ) -> Ordered:
     """Put stored frames in order and let waiting ones go that have waited until ``now_us``."""
     order = processing_order(*(frames[c] for c in ("row", "received_us", "time_us", "seq")))
+    order, shuffled = unshuffled(frames, order, state.heads, state.odd, params)
+    ordered = _advance_in(state, frames, order, now_us, params)
+    if len(shuffled):  # what was missing came, so nothing is left of earlier gaps
+        pending = ordered.pending
+        pending.heads["gaps"][np.searchsorted(pending.rows, shuffled)] = 0
+    return ordered
+
+
+def _advance_in(
+    state: OrderState, frames: FrameBatch, order: Array, now_us: int, params: AssembleParams
+) -> Ordered:
+    """Advance by frames in the given order."""
     if len(order) and (order[1:] < order[:-1]).any():
         ordered = _advance_sorted(state, frames.take(order), now_us, params)
         late = np.empty(len(order), np.bool_)

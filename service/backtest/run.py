@@ -10,12 +10,11 @@ from service.backtest.candidate import Candidate
 from service.backtest.engine import Engine
 from service.backtest.slices import Slices
 from service.backtest.stages import Stage
-from simulator.frames import Digest
 from simulator.scoring import SeenAlarm, alarms_of
 from simulator.truth import LookAlike, TruthEvent
 
 STEP_US: Final = 30_000_000
-"""Frames that arrive within this are one batch: some 20,000 to 60,000 of a slice [µs]."""
+"""Frames that arrive within this are one batch: up to 80,000 of a slice [µs]."""
 
 OnStep = Callable[[int, int], None]
 """Called after each step with the instant reached [µs] and the frames so far."""
@@ -36,7 +35,7 @@ class SliceResult:
     truth, look_alikes
         What really happened.
     sha256
-        Over the frames as they arrived.
+        Over the frames as terminals told them; empty = not known.
     seconds
         Processor time by stage.
     failures
@@ -64,7 +63,7 @@ def run_slice(
 ) -> SliceResult:
     """Let slice ``number`` live, watch it, and return what came of it."""
     part = slices.open(number)
-    source, digest = part.source, Digest()
+    source = part.source
     registry = source.registry()
     rules = None if candidate is None else candidate.rules()
     engine = Engine(registry, part.units, rules)
@@ -73,8 +72,6 @@ def run_slice(
         t_us = min(t_us + STEP_US, slices.end_us)
         with engine.stages.of(Stage.SOURCE):
             frames = source.arrived_until(t_us)
-        with engine.stages.of(Stage.DIGEST):
-            digest.update(frames)
         engine.take(frames, t_us)
         on_step(t_us, engine.frames)
     codes = {i: registry[i].code for i in part.units}
@@ -88,7 +85,7 @@ def run_slice(
         candidate_alarms=None if rules is None else alarms_of(engine.candidate_found, codes),
         truth=source.truth(),
         look_alikes=source.look_alikes(),
-        sha256=digest.hexdigest(),
+        sha256=part.sha256(),
         seconds=dict(engine.stages.seconds),
         failures=[
             f"{f.detector} on {registry[part.units[f.row]].code}: {f.error}"

@@ -18,13 +18,15 @@ class Changes:
     lifts: int | None = None
     lasts_us: int | None = None
     seed: int | None = None
+    slices: int | None = None
     faults: int | None = None
     look_alikes: int | None = None
 
     @property
     def any(self) -> bool:
-        """Tell whether anything is to be changed."""
-        return any(getattr(self, name) is not None for name in self.__slots__)
+        """Tell whether anything is to be changed about the scenario."""
+        names = ("lifts", "lasts_us", "seed", "faults", "look_alikes")
+        return any(getattr(self, name) is not None for name in names)
 
     def apply(self, scenario: Scenario) -> Scenario:
         """Return the scenario with the changes."""
@@ -75,7 +77,7 @@ def open_source(name: str, changes: Changes, multipliers: Multipliers) -> Opened
         scenario = scenario.changed(changes.apply)
     drawn = scenario.scenario.drawn
     return Opened(
-        ScenarioSlices(build(scenario.scenario)),
+        ScenarioSlices(build(scenario.scenario), changes.slices or 0),
         Multipliers(max(drawn.faults, 1), max(drawn.look_alikes, 1)),
         scenario.scenario.title,
     )

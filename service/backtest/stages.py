@@ -10,8 +10,7 @@ class Stage(StrEnum):
     """Parts of the way of a frame."""
 
     SOURCE = "source"
-    """Made, or read, and through its network."""
-    DIGEST = "digest"
+    """Made, or read, digested, and through its network."""
     CONVERT = "convert"
     KEYS = "keys"
     DETECT = "order and detectors"

@@ -1,8 +1,8 @@
 """Alarms as a service keeps them, reduced to what is compared.
 
-The reduction says what ``alerting`` says, without its desk: a finding that ends by itself is one
-alarm from its raise to its clear. A press of the alarm button opens a case, further presses belong
-to it until the doors have let people out: then, as one assumes, the desk closes it.
+The reduction says what ``alerting`` says, without its desk: a finding is one alarm from its raise
+to its clear. Where a person must end the alarm (the alarm button), each raise is kept as one, since
+nobody is there to end it: ``matching`` takes further ones within a true event for updates.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from telemetry.findings import FINDINGS, Change, ClearReason, FindingKind
 from telemetry.transitions import Transition
 
-_PRESSES: Final = "presses"
 _WINDOW: Final = "window_us"
 
 
@@ -86,6 +85,11 @@ class SeenAlarm:
         """Return when the rule was satisfied, by a clock that is right."""
         return None if self.detected_us is None else self.detected_us - self.clock_off_us
 
+    @property
+    def true_ended_us(self) -> int | None:
+        """Return when the finding was cleared, by a clock that is right."""
+        return None if self.ended_us is None else self.ended_us - self.clock_off_us
+
     def says(self, criterion: str) -> bool:
         """Tell whether a named criterion of its evidence held."""
         return self.evidence.get("criteria", {}).get(criterion) is True
@@ -107,7 +111,7 @@ def alarms_of(found: Iterable[Seen], codes: Mapping[int, str]) -> list[SeenAlarm
         t = seen.transition
         key = t.elevator_id, FINDINGS[t.kind].family
         open_at = last.get(key)
-        if t.change is Change.RAISED and (open_at is None or not _continues(t)):
+        if t.change is Change.RAISED:
             last[key] = len(alarms)
             alarms.append(_raised(seen, codes[t.elevator_id]))
         elif t.change is Change.CLEARED and open_at is not None:
@@ -117,11 +121,6 @@ def alarms_of(found: Iterable[Seen], codes: Mapping[int, str]) -> list[SeenAlarm
                 refuted=t.reason is ClearReason.LATE_EVIDENCE,
             )
     return alarms
-
-
-def _continues(t: Transition) -> bool:
-    """Tell whether a raise belongs to the case before: a further press of the same one."""
-    return int(t.values.get(_PRESSES) or 1) > 1
 
 
 def _raised(seen: Seen, code: str) -> SeenAlarm:

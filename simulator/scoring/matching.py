@@ -102,6 +102,9 @@ def match(
 ) -> Comparison:
     """Match each alarm to the true event of its lift and family around its onset.
 
+    Further alarms of one event are doubles, unless they only update the alarm that is open, as
+    presses of the alarm button do.
+
     Parameters
     ----------
     alarms
@@ -110,7 +113,8 @@ def match(
         True events.
     tolerance_us
         An alarm belongs to an event if its onset is at most this before the true onset and not
-        after the event's end plus this. Of several, the event with the nearest onset is taken.
+        after the event's end plus this. Its onset may be earlier if it was raised during the event.
+        Of several events, the one with the nearest onset is taken.
     needed_us
         Events in which nothing moved for less than this are optional: no window was complete.
     until_us
@@ -131,7 +135,12 @@ def match(
         for i, one in sorted(found.items())
     )
     unfound = [i for i in range(len(truth)) if i not in found]
-    doubles = tuple(Double(truth[i], a) for i, one in found.items() for a in one[1:])
+    doubles = tuple(
+        Double(truth[i], a)
+        for i, one in found.items()
+        for a in one[1:]
+        if FINDINGS[a.kind].ends_with_finding
+    )
     return Comparison(
         hits=hits,
         missed=tuple(truth[i] for i in unfound if not optional[i]),
@@ -146,14 +155,14 @@ def match(
 def is_optional(event: TruthEvent, needed_us: Needed, until_us: int | None) -> bool:
     """Tell whether an event need not be found.
 
-    The alarm button has no window and is always to be found. An entrapment at a landing without a
-    presence sensor looks like an empty car; what no column of its terminal shows, nobody can find.
+    What no column of its terminal shows, nobody can find. The alarm button has no window. An
+    entrapment at a landing without a presence sensor looks like an empty car.
     """
+    if event.terminal and not event.effects:
+        return True
     if event.kind is FindingKind.ALARM_BUTTON:
         return False
     if not event.presence_known and event.kind is FindingKind.ENTRAPMENT_AT_LANDING:
-        return True
-    if event.terminal and not event.effects:
         return True
     least_us = needed_us if isinstance(needed_us, int) else needed_us.get(event.kind, 0)
     stood_us = event.stood_us(until_us)
@@ -175,11 +184,12 @@ class _Places:
     def of(self, alarm: SeenAlarm) -> int | None:
         """Return the position of the nearest event that the alarm can be about."""
         places = self._by_key.get((alarm.code, alarm.family), [])
-        begun = bisect_right(places, alarm.true_onset_us + self._tolerance_us, key=lambda p: p[0])
+        raised_us = max(alarm.true_onset_us, alarm.true_detected_us or alarm.true_onset_us)
+        begun = bisect_right(places, raised_us + self._tolerance_us, key=lambda p: p[0])
         candidates = [
             (abs(alarm.true_onset_us - onset_us), i)
             for onset_us, i in places[:begun]
-            if self._lasts_until(i, alarm.true_onset_us)
+            if self._is_about(alarm, self._truth[i])
         ]
         return min(candidates)[1] if candidates else None
 
@@ -192,6 +202,10 @@ class _Places:
         since_us = event.onset_us - self._tolerance_us
         return min((p for p in presses if p >= since_us), default=None)
 
-    def _lasts_until(self, i: int, t_us: int) -> bool:
-        end_us = self._truth[i].end_us
-        return end_us is None or t_us <= end_us + self._tolerance_us
+    def _is_about(self, alarm: SeenAlarm, event: TruthEvent) -> bool:
+        onset_us, ended_us = alarm.true_onset_us, alarm.true_ended_us
+        if event.end_us is not None and onset_us > event.end_us + self._tolerance_us:
+            return False
+        if onset_us >= event.onset_us - self._tolerance_us:
+            return True
+        return ended_us is None or ended_us >= event.onset_us

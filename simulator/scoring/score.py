@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from simulator.faults.catalogue import LOOK_ALIKES
+from simulator.faults.draw import ALIKE
+from simulator.faults.sensors import LOOK_ALIKE_RATES
 from simulator.scoring.alarms import SeenAlarm
 from simulator.scoring.attribution import Blame, FalseAlarm, attribute
 from simulator.scoring.intervals import Interval, poisson, proportion, weighted_poisson
@@ -26,6 +28,8 @@ from telemetry.findings import FINDINGS, FindingKind
 
 YEAR_US: Final = 365 * 86_400_000_000
 US_PER_S: Final = 1_000_000
+_ALIKE: Final = frozenset((*LOOK_ALIKES, *ALIKE, *LOOK_ALIKE_RATES))
+"""Causes that are drawn as look-alikes."""
 _HEAVIEST: Final = 1.0
 """Weight of a false alarm of ordinary life, which may come even if none was seen."""
 _BOTH_ENDS: Final = 0.975
@@ -41,7 +45,7 @@ class Multipliers:
 
     def of_cause(self, cause: str) -> float:
         """Return what an event of that cause counts at the field's rates."""
-        return 1 / (self.look_alikes if cause in LOOK_ALIKES else self.faults)
+        return 1 / (self.look_alikes if cause in _ALIKE else self.faults)
 
     def of_false(self, one: FalseAlarm) -> float:
         """Return what a false alarm counts at the field's rates."""

@@ -7,7 +7,7 @@ import pytest
 
 from service.backtest.bars import BarError, read_bar
 from service.backtest.candidate import Candidate
-from service.backtest.slices import ScenarioSlices, Slices
+from service.backtest.slices import ScenarioSlices
 from service.backtest.workers import BacktestError, run_all
 from service.cli import run
 from simulator.scenarios.build import build
@@ -16,17 +16,35 @@ from simulator.scenarios.reader import load
 SMALL = """
 title = "A few lifts on a busy morning"
 starts = 2026-03-24T08:00:00+08:00
-lasts = "20 min"
+lasts = "15 min"
+other_alarms = "allowed"
 
 [fleet]
 lifts = 24
-
-[drawn]
-faults_times = 60000
-look_alikes_times = 2000
+escalators = 2
 
 [network]
 like = "field"
+
+[[happens]]
+at = "2 min"
+lift = [1, 2, 3, 4, 5, 6]
+what = "door_lock"
+people = 2
+presses = "20 s"
+freed_after = "4 min"
+
+[[happens]]
+at = "1 min"
+lift = [7, 8, 9, 10, 11, 12]
+what = "controller_stop"
+freed_after = "5 min"
+
+[[happens]]
+at = "1 min"
+lift = [13, 14, 15]
+what = "button_play"
+presses = ["1 s", "5 s"]
 """
 
 
@@ -51,7 +69,7 @@ def test_a_scenario_is_scored(small, capsys, tmp_path):
     assert family["delay"]["n"] == family["found"]
     assert found["detector_failures"] == []
     summary = found["summary"]
-    assert summary["frames"] > 10_000
+    assert summary["frames"] > 3_000
     assert {"elapsed_s", "frames_per_s", "sha256", "stage_pct"} <= summary.keys()
     assert (tmp_path / "p.svg").read_text().startswith("<?xml")
     assert run(["score", small, "--workers", "1"]) == 0
@@ -61,16 +79,8 @@ def test_a_scenario_is_scored(small, capsys, tmp_path):
     assert "100.0 %" in err
 
 
-class Two(ScenarioSlices):
-    """The same fleet in more slices than its size asks for."""
-
-    @property
-    def count(self) -> int:
-        return 3
-
-
 def test_the_number_of_workers_changes_nothing(small):
-    slices: Slices = Two(build(load(small).scenario))
+    slices = ScenarioSlices(build(load(small).scenario), 3)
     candidate = Candidate({"at_landing_window_s": 20})
     one, two = (run_all(slices, n, candidate, lambda _: None) for n in (1, 2))
     for mine, theirs in zip(one, two, strict=True):
@@ -85,14 +95,14 @@ def test_the_number_of_workers_changes_nothing(small):
     assert sum(r.frames for r in one) == whole[0].frames
 
 
-class Broken(Two):
+class Broken(ScenarioSlices):
     """A source that cannot be opened."""
 
     def open(self, k):
         raise ValueError(f"slice {k}\n is broken")
 
 
-class Deadly(Two):
+class Deadly(ScenarioSlices):
     """A source that takes its process with it."""
 
     def open(self, k):
@@ -104,9 +114,9 @@ class Deadly(Two):
 def test_what_goes_wrong_in_a_worker_is_one_line(small):
     built = build(load(small).scenario)
     with pytest.raises(BacktestError, match=r"^ValueError: slice \d is broken \(open, line \d+\)$"):
-        run_all(Broken(built), 2, None, lambda _: None)
+        run_all(Broken(built, 3), 2, None, lambda _: None)
     with pytest.raises(BacktestError, match="ended with code 9; if memory ran out, take fewer"):
-        run_all(Deadly(built), 2, None, lambda _: None)
+        run_all(Deadly(built, 3), 2, None, lambda _: None)
 
 
 def test_a_candidate_is_scored_beside_the_current_rules(small, capsys, tmp_path):
@@ -152,7 +162,6 @@ def test_equal_rules_differ_in_nothing(small, capsys):
 )
 def test_bars_decide_the_exit_code(small, capsys, bar, code):
     perfect = Path(small).read_text().replace('like = "field"', 'like = "perfect"')
-    perfect = perfect.replace("look_alikes_times = 2000", "look_alikes_times = 0")
     Path(small).write_text(perfect)
     assert run(["score", small, "--workers", "1", "--bar", bar]) == code
     _, err = capsys.readouterr()

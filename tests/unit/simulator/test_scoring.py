@@ -104,6 +104,11 @@ def test_every_figure_of_a_small_case():
     assert found.kinds[LANDING].wrong_class
 
 
+def test_a_button_that_its_terminal_does_not_hear_is_optional():
+    press = event(BUTTON, 100, 105, terminal="barometric", effects=())
+    assert scored([], [press]).kinds[BUTTON].optional == (press,)
+
+
 def test_what_its_terminal_cannot_show_is_optional():
     blind = event(terminal="retrofit", effects=())
     shown = event(code="B", terminal="retrofit", effects=("zone",))
@@ -224,15 +229,29 @@ def test_transitions_become_alarms():
     assert found[0].says("inside")
 
 
-def test_further_presses_belong_to_the_case_until_the_doors_have_opened():
+def test_further_presses_of_one_event_are_no_doubles():
     presses = [
-        transition(Change.RAISED, 10, 10, BUTTON, presses=1),
-        transition(Change.CLEARED, 12, 10, BUTTON),
-        transition(Change.RAISED, 20, 20, BUTTON, presses=2),
-        transition(Change.UPDATED, 60, 20, BUTTON, presses=2),
+        transition(Change.RAISED, 100, 100, BUTTON, presses=1),
+        transition(Change.CLEARED, 102, 100, BUTTON),
+        transition(Change.RAISED, 120, 120, BUTTON, presses=2),
+        transition(Change.UPDATED, 160, 120, BUTTON, presses=2),
         transition(Change.RAISED, 900, 900, BUTTON, presses=1),
     ]
-    assert [a.onset_us for a in alarms_of(presses, {7: "A"})] == [10 * S, 900 * S]
+    alarms = alarms_of(presses, {7: "A"})
+    assert [a.onset_us for a in alarms] == [100 * S, 120 * S, 900 * S]
+    group = scored(alarms, [event(BUTTON, 100, 125)]).kinds[BUTTON]
+    assert len(group.hits) == 1
+    assert not group.doubles
+    assert [one.alarm.onset_us for one in group.false] == [900 * S]
+
+
+def test_an_alarm_raised_in_an_event_may_tell_an_earlier_onset():
+    # the car stood shut in with somebody for half a minute before the controller gave up
+    early = alarm(onset_s=68, detected_us=128 * S, ended_us=900 * S)
+    [hit] = scored([early], [event()]).kinds[BETWEEN].hits
+    assert hit.onset_error_us == -32 * S
+    assert scored([replace(early, ended_us=99 * S)], [event()]).kinds[BETWEEN].missed
+    assert scored([replace(early, detected_us=90 * S)], [event()]).kinds[BETWEEN].missed
 
 
 def test_differences_are_paired_case_by_case():
