@@ -221,8 +221,6 @@ OF_OTHERS: Final = frozenset((
     Cause.COMMANDED_REVERSAL,
 ))  # fmt: skip
 """What the world of lifts does not do."""
-SIMULATED: Final = frozenset(Cause)
-"""What can be injected."""
 TIMED: Final = (
     Cause.AREA_POWER_CUT,
     Cause.COUNTER_JUMP,

@@ -12,7 +12,6 @@ from simulator.faults.catalogue import (
     ESCALATOR_CAUSES,
     ESCALATOR_LOOK_ALIKES,
     SENSOR_CAUSES,
-    SIMULATED,
     Cause,
 )
 from simulator.geography import DISTRICTS
@@ -148,10 +147,6 @@ def _check_happening(one: Happening, scenario: Scenario) -> None:
     if one.what is Cause.CLOCK_WRONG:
         remedy = "describe the clock in [[network.clock]]"
         raise Problem((*one.path, "what"), f"is {one.what}, made by the network: {remedy}")
-    if one.what not in SIMULATED:
-        raise Problem(
-            (*one.path, "what"), f"is {one.what}, which is not simulated yet: leave it out"
-        )
     if one.self_freed and one.freed_us is None:
         raise Problem((*one.path, "by_themselves"), "says not when: write freed_after too")
 
