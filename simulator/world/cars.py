@@ -29,8 +29,8 @@ LEAVING_US: Final = 1_000_000
 """Time that one person needs to get out."""
 RESCUE_MPS: Final = 0.3
 """Speed of an emergency operation; EN 81-20 allows up to 0.63 m/s."""
-RELEVELLING_MPS: Final = 0.3
-"""Most that EN 81-20 allows with open doors in the unlocking zone."""
+RELEVELLING_MPS: Final = 0.03
+"""So slow that no terminal takes it for a ride (practice); EN 81-20 allows 0.3 m/s."""
 LEVELLING_UM: Final = 5_000
 """Largest error of an ordinary stop; GB/T 10058 allows ±10 mm."""
 RELEVELLED_PCT: Final = 4
