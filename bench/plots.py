@@ -113,7 +113,7 @@ def draw_day(lifts: int):
     made, axes = figure(9, 6, 2, 1, sharex=True)
     for number, kind in enumerate(Building):
         spec = FleetSpec(
-            MIDNIGHT_US, max(lifts // 25, 8), mix=only(kind), cadence=Cadence(5_000_000, 60_000_000)
+            MIDNIGHT_US, max(lifts // 50, 8), mix=only(kind), cadence=Cadence(5_000_000, 60_000_000)
         )
         fleet = Fleet(spec, SEED)
         runs, people = [], [0]
