@@ -12,6 +12,8 @@ from bench import plots
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "simulation.md").read_text()
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # six kinds of buildings live a day
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> list[Path]:
