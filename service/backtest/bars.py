@@ -27,6 +27,7 @@ def _time(name: str, quantile: str) -> _Measure:
 
 _AT_LEAST: Final[Mapping[str, _Measure]] = {
     "recall": _value("recall"),
+    "recall_weighted": _value("recall_weighted"),
     "precision": _value("precision"),
     "precision_weighted": _value("precision_weighted"),
 }

@@ -57,9 +57,9 @@ def _figures(score: Score, other: Score | None) -> Table:
 
 
 def _weighted(score: Score, other: Score | None) -> Table:
-    table = Table(title="Precision and false alarms, re-weighted to the rates of the field")
+    table = Table(title="Re-weighted to the rates of the field")
     table.add_column("")
-    for name in ("precision", "false / lift-year", "as run: false / lift-year"):
+    for name in ("recall", "precision", "false / lift-year", "as run: false / lift-year"):
         table.add_column(name, justify="right")
     for name, group, rival in _both(score, other):
         table.add_row(name, *_rates(group))
@@ -94,6 +94,7 @@ def _shares(group: Group) -> list[str]:
 
 def _rates(group: Group) -> list[str]:
     return [
+        _percent(group.recall_weighted),
         _percent(group.precision_weighted),
         _rate(group.false_per_lift_year_weighted),
         _rate(group.false_per_lift_year),
@@ -131,12 +132,14 @@ def _terminals(score: Score) -> Table:
 
 
 def _origins(score: Score) -> Table:
-    table = Table(title="Where false alarms come from")
-    for name in ("kind", "origin", "alarms"):
-        table.add_column(name, justify="right" if name == "alarms" else "left")
+    table = Table(title="Where errors come from")
+    for name in ("kind", "error", "origin", "cases"):
+        table.add_column(name, justify="right" if name == "cases" else "left")
     for kind, group in score.kinds.items():
+        for origin, count in group.missed_because().items():
+            table.add_row(kind.slug, "missed", origin, str(count))
         for origin, count in group.blamed().items():
-            table.add_row(kind.slug, origin, str(count))
+            table.add_row(kind.slug, "false", origin, str(count))
     return table
 
 

@@ -1,4 +1,8 @@
-"""Where false alarms come from: a look-alike, a true fault of another kind, or nothing special."""
+"""Where errors come from.
+
+False alarms: a look-alike, a true fault of another kind, or nothing special. Missed events: a
+sensor or terminal that failed at the same time, or nothing special.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,12 +12,17 @@ from typing import Final, NamedTuple
 
 from simulator.scoring.alarms import SeenAlarm
 from simulator.truth import LookAlike, TruthEvent
+from telemetry.findings import FindingKind
 
 AFTER_US: Final = 60_000_000
 """An alarm whose onset is so long after something's end may still come from it: somebody has to
 ride on, doors have to open once [µs]."""
 BEFORE_US: Final = 3_000_000
 """As in ``matching.match``: onsets are sampled."""
+
+
+OF_SENSORS: Final = frozenset(kind for kind in FindingKind if 30 <= kind < 50)
+"""Kinds of terminals and sensors, by their numbers."""
 
 
 class Blame(StrEnum):
@@ -34,6 +43,33 @@ class FalseAlarm:
     alarm: SeenAlarm
     blame: Blame
     cause: str = ""
+
+
+def lying_sensors(truth: Sequence[TruthEvent]) -> dict[TruthEvent, str]:
+    """Return the events during which a sensor or terminal of their lift failed, and its cause.
+
+    Two faults that coincide are as rare as the product of their rates, so what such an event shows
+    counts that much less at the field's rates.
+    """
+    failures: dict[str, list[TruthEvent]] = defaultdict(list)
+    for event in truth:
+        if event.kind in OF_SENSORS:
+            failures[event.code].append(event)
+    lied: dict[TruthEvent, str] = {}
+    for event in truth:
+        if event.kind not in OF_SENSORS:
+            cause = _failed_in(event, failures.get(event.code, ()))
+            if cause:
+                lied[event] = cause
+    return lied
+
+
+def _failed_in(event: TruthEvent, failures: Sequence[TruthEvent]) -> str:
+    for failure in failures:
+        begun = event.end_us is None or failure.onset_us < event.end_us
+        if begun and (failure.end_us is None or failure.end_us > event.onset_us):
+            return failure.cause
+    return ""
 
 
 class _Span(NamedTuple):

@@ -86,6 +86,8 @@ def _group(group: Group) -> dict[str, Any]:
         "false": len(group.false),
         "false_by_origin": group.blamed(),
         "recall": _estimate(group.recall),
+        "recall_weighted": _estimate(group.recall_weighted),
+        "missed_because": group.missed_because(),
         "precision": _estimate(group.precision),
         "precision_weighted": _estimate(group.precision_weighted),
         "false_per_lift_year": _estimate(group.false_per_lift_year),
@@ -98,7 +100,10 @@ def _group(group: Group) -> dict[str, Any]:
 
 def _cases(group: Group) -> dict[str, Any]:
     return {
-        "missed": [event_document(event) for event in group.missed],
+        "missed": [
+            {"because": group.lied.get(event, ""), **event_document(event)}
+            for event in group.missed
+        ],
         "false": [_false(one) for one in group.false],
         "doubles": [
             {"event": event_document(d.event), "alarm": alarm_document(d.alarm)}

@@ -3,23 +3,24 @@
 *As run* counts events as they were simulated. *Re-weighted* estimates what the same rules would
 show at the field's own rates: an event of a fault drawn at F times its rate weighs 1/F, and so do
 its alarm and the false alarms that it brings about; a false alarm of a look-alike drawn at L times
-its rate weighs 1/L; one of ordinary life weighs 1. Recall does not depend on weights.
+its rate weighs 1/L; one of ordinary life weighs 1. An event during which a sensor or terminal of
+its lift failed as well weighs 1/F once more: at the field's rates faults hardly ever coincide.
 
 Intervals are 95 %. Recall and precision as run: Clopper and Pearson. Rates: Garwood; re-weighted:
-Fay and Feuer. Precision re-weighted: hits / (hits + others) at the outer ends of two intervals of
-97.5 % each, which is conservative.
+Fay and Feuer. Recall and precision re-weighted: hits / (hits + others) at the outer ends of two
+intervals of 97.5 % each, which is conservative.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from simulator.faults.catalogue import LOOK_ALIKES
 from simulator.faults.draw import ALIKE
 from simulator.faults.sensors import LOOK_ALIKE_RATES
 from simulator.scoring.alarms import SeenAlarm
-from simulator.scoring.attribution import Blame, FalseAlarm, attribute
+from simulator.scoring.attribution import Blame, FalseAlarm, attribute, lying_sensors
 from simulator.scoring.intervals import Interval, poisson, proportion, weighted_poisson
 from simulator.scoring.matching import Comparison, Double, Hit, Needed, match
 from simulator.source import RegistryRow
@@ -126,6 +127,8 @@ class Group:
     doubles: tuple[Double, ...] = ()
     lift_years: float = 0.0
     multipliers: Multipliers = field(default_factory=Multipliers)
+    lied: Mapping[TruthEvent, str] = field(default_factory=dict)
+    """Events during which a sensor or terminal failed, too, and its cause."""
 
     @property
     def required(self) -> int:
@@ -147,6 +150,12 @@ class Group:
         return _share(self._required_hits, self.required)
 
     @property
+    def recall_weighted(self) -> Estimate | None:
+        """Return the same at the field's own rates, where two faults hardly ever coincide."""
+        hits = [self._weight(hit.event) for hit in self.hits if not hit.optional]
+        return self._share_weighted(hits, [self._weight(event) for event in self.missed])
+
+    @property
     def precision(self) -> Estimate | None:
         """Return the share of alarms that are the first one of a true event, as run."""
         others = len(self.false) + len(self.doubles)
@@ -155,14 +164,8 @@ class Group:
     @property
     def precision_weighted(self) -> Estimate | None:
         """Return the same at the field's own rates."""
-        true, others = [self._weight(hit.event) for hit in self.hits], self._weights()
-        if not true and not others:
-            return None
-        hits = weighted_poisson(true, max(true, default=1 / self.multipliers.faults), _BOTH_ENDS)
-        rest = weighted_poisson(others, _HEAVIEST, _BOTH_ENDS)
-        low = hits.low / (hits.low + rest.high)
-        high = hits.high / (hits.high + rest.low)
-        return Estimate(sum(true) / (sum(true) + sum(others)), Interval(low, high))
+        hits = [self._weight(hit.event) for hit in self.hits]
+        return self._share_weighted(hits, self._weights(), _HEAVIEST)
 
     @property
     def false_per_lift_year(self) -> Estimate | None:
@@ -197,8 +200,29 @@ class Group:
         )
         return dict(sorted(names.items()))
 
+    def missed_because(self) -> dict[str, int]:
+        """Return the number of missed events by the sensor or terminal that failed meanwhile."""
+        names = Counter(self.lied.get(event, "nothing else") for event in self.missed)
+        return dict(sorted(names.items()))
+
     def _weight(self, event: TruthEvent) -> float:
-        return self.multipliers.of_cause(event.cause)
+        alone = self.multipliers.of_cause(event.cause)
+        return alone / self.multipliers.faults if event in self.lied else alone
+
+    def _share_weighted(
+        self, mine: Sequence[float], others: Sequence[float], heaviest: float = 0.0
+    ) -> Estimate | None:
+        """Return ``mine`` of all, with the outer ends of two intervals as bounds."""
+        if not mine and not others:
+            return None
+        one = max((*mine, *others), default=1.0)
+        my_sum = weighted_poisson(mine, one, _BOTH_ENDS)
+        other_sum = weighted_poisson(others, heaviest or one, _BOTH_ENDS)
+        bounds = Interval(
+            my_sum.low / (my_sum.low + other_sum.high),
+            my_sum.high / (my_sum.high + other_sum.low),
+        )
+        return Estimate(sum(mine) / (sum(mine) + sum(others)), bounds)
 
     def _weights(self) -> list[float]:
         doubles = [self._weight(double.event) for double in self.doubles]
@@ -248,6 +272,7 @@ def score(observed: Observed, asked: Asked) -> Score:
         observed.alarms, truth, needed_us=asked.needed_us, until_us=observed.to_us
     )  # fmt: skip
     false = attribute(found.false, observed.truth, observed.look_alikes)
+    lied = lying_sensors(observed.truth)
     models = {row.code: row.model for row in observed.registry}
     years = {row.model: 0.0 for row in observed.registry}
     for row in observed.registry:
@@ -257,7 +282,8 @@ def score(observed: Observed, asked: Asked) -> Score:
     def group(
         of_event: Callable[[TruthEvent], bool], of_alarm: Callable[[SeenAlarm], bool], span: float
     ) -> Group:
-        return _group(found, false, of_event, of_alarm, span, asked.multipliers)
+        one = _group(found, false, of_event, of_alarm)
+        return replace(one, lift_years=span, multipliers=asked.multipliers, lied=lied)
 
     families = {
         family: group(lambda e, f=family: e.family == f, lambda a, f=family: a.family == f, total)
@@ -282,7 +308,7 @@ def score(observed: Observed, asked: Asked) -> Score:
 
 def _group(
     found: Comparison, false: Sequence[FalseAlarm], of_event: Callable[[TruthEvent], bool],
-    of_alarm: Callable[[SeenAlarm], bool], lift_years: float, multipliers: Multipliers,
+    of_alarm: Callable[[SeenAlarm], bool],
 ) -> Group:  # fmt: skip
     return Group(
         hits=tuple(hit for hit in found.hits if of_event(hit.event)),
@@ -290,8 +316,6 @@ def _group(
         optional=tuple(event for event in found.optional if of_event(event)),
         false=tuple(one for one in false if of_alarm(one.alarm)),
         doubles=tuple(double for double in found.doubles if of_event(double.event)),
-        lift_years=lift_years,
-        multipliers=multipliers,
     )
 
 

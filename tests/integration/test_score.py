@@ -170,7 +170,7 @@ def test_bars_decide_the_exit_code(small, capsys, bar, code):
 
 
 def test_bars_say_what_may_be_asked():
-    with pytest.raises(BarError, match="there are recall, precision, precision_weighted"):
+    with pytest.raises(BarError, match="there are recall, recall_weighted, precision"):
         read_bar("speed=1")
 
 

@@ -167,6 +167,21 @@ def test_weights_bring_figures_back_to_the_field():
     assert rate.interval.high * family.lift_years > 3.6
 
 
+def test_two_faults_that_coincide_count_little_at_the_rates_of_the_field():
+    silent = event(FindingKind.TERMINAL_SILENT, 50, 500, "B", cause="terminal_silent")
+    truth = [event(), event(code="B"), event(code="C"), silent]
+    family = scored([alarm(), alarm(code="C")], truth, multipliers=Multipliers(100)).families[
+        "entrapment"
+    ]
+    assert family.missed_because() == {"terminal_silent": 1}
+    assert family.recall is not None
+    assert family.recall.value == pytest.approx(2 / 3)
+    weighted = family.recall_weighted
+    assert weighted is not None
+    assert weighted.value == pytest.approx(2 / (2 + 1 / 100))
+    assert 0 < weighted.interval.low < weighted.value < weighted.interval.high <= 1
+
+
 def test_the_background_weighs_one_whatever_the_multipliers():
     family = scored([alarm()], [], multipliers=Multipliers(200, 20)).families["entrapment"]
     rates = family.false_per_lift_year, family.false_per_lift_year_weighted
