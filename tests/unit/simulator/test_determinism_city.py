@@ -1,4 +1,9 @@
-"""A city in which everything happens is the same whatever the steps and the machine."""
+"""A city in which everything happens is the same whatever the steps, the machine and the day.
+
+The golden digest is of seed 7. It changes when the world, the terminals or the network change, and
+then on purpose: write what the failing test prints into ``tests/golden/simulator/whole_city.txt``,
+in the same commit as the change.
+"""
 
 import hashlib
 import os
@@ -20,6 +25,7 @@ SECOND_US = 1_000_000
 LASTS_US = 1_200 * SECOND_US
 SEED = 7
 ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden" / "simulator" / "whole_city.txt"
 
 
 class Lived:
@@ -91,3 +97,9 @@ def test_vector_units_change_nothing(whole):
     digest, used = done.stdout.splitlines()
     assert not set(used.split()) & set(targets), "the targets are really off"
     assert digest in whole.line
+
+
+def test_the_world_is_the_one_that_was_committed(whole):
+    assert whole.line == GOLDEN.read_text().strip(), (
+        f"the simulated world changed. If that is wanted, {GOLDEN.name} must say:\n{whole.line}"
+    )
