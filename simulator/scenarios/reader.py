@@ -94,7 +94,11 @@ def load(name: str, found: Collection[str] | None = None) -> ScenarioFile:
         return read(_content(FilePath(name)), name, found)
     one = _library() / f"{name}.toml"
     if not one.is_file():
-        raise ScenarioError(name, 0, f"is no scenario of the library; {nearest(name, names())}")
+        raise ScenarioError(
+            name,
+            0,
+            f"is no scenario of the library; {nearest(name, names())}; hoistway simulate --list shows all",
+        )
     return read(one.read_text("utf-8"), f"{name}.toml", found)
 
 

@@ -25,6 +25,7 @@ from simulator.scoring.intervals import Interval, poisson, proportion, weighted_
 from simulator.scoring.matching import Comparison, Double, Hit, Needed, match
 from simulator.source import RegistryRow
 from simulator.truth import LookAlike, TruthEvent
+from telemetry.columns import Unit
 from telemetry.findings import FINDINGS, FindingKind
 
 YEAR_US: Final = 365 * 86_400_000_000
@@ -250,7 +251,7 @@ class Score:
     undetected
         Number of true events of kinds for which there is no detector yet.
     lift_years
-        Lifts times the time for which they were watched.
+        Lifts, no escalators and walks, times the time for which they were watched.
     """
 
     families: Mapping[str, Group]
@@ -274,8 +275,9 @@ def score(observed: Observed, asked: Asked) -> Score:
     false = attribute(found.false, observed.truth, observed.look_alikes)
     lied = lying_sensors(observed.truth)
     models = {row.code: row.model for row in observed.registry}
-    years = {row.model: 0.0 for row in observed.registry}
-    for row in observed.registry:
+    lifts = [row for row in observed.registry if row.unit == Unit.LIFT]
+    years = {row.model: 0.0 for row in lifts}
+    for row in lifts:
         years[row.model] += (observed.to_us - observed.from_us) / YEAR_US
     total = sum(years.values())
 

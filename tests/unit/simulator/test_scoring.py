@@ -23,6 +23,7 @@ from simulator.scoring.score import (
 )
 from simulator.source import RegistryRow
 from simulator.truth import LookAlike, TruthEvent
+from telemetry.columns import Unit
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transition
 
@@ -74,6 +75,13 @@ def test_perfect_alarms_give_a_perfect_score(cases):
             assert group.precision_weighted.value == 1
             assert group.delay is not None
             assert group.delay.max_s == 0
+
+
+def test_stairs_are_no_lifts_when_false_alarms_are_counted_per_lift_year():
+    stairs = replace(unit("S", "stairs"), unit=int(Unit.ESCALATOR))
+    found = score(Observed([], [], [], [unit("A"), stairs], 0, DAY_US), Asked(DETECTED))
+    assert found.lift_years == pytest.approx(DAY_US / YEAR_US)
+    assert {model for _, model in found.terminals} == {"coupled"}
 
 
 def test_every_figure_of_a_small_case():
