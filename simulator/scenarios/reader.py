@@ -94,11 +94,8 @@ def load(name: str, found: Collection[str] | None = None) -> ScenarioFile:
         return read(_content(FilePath(name)), name, found)
     one = _library() / f"{name}.toml"
     if not one.is_file():
-        raise ScenarioError(
-            name,
-            0,
-            f"is no scenario of the library; {nearest(name, names())}; hoistway simulate --list shows all",
-        )
+        hint = f"{nearest(name, names())}; hoistway simulate --list shows all"
+        raise ScenarioError(name, 0, f"is no scenario of the library; {hint}")
     return read(one.read_text("utf-8"), f"{name}.toml", found)
 
 
