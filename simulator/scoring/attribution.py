@@ -14,9 +14,9 @@ from simulator.scoring.alarms import SeenAlarm
 from simulator.truth import LookAlike, TruthEvent
 from telemetry.findings import FindingKind
 
-AFTER_US: Final = 60_000_000
-"""An alarm whose onset is so long after something's end may still come from it: somebody has to
-ride on, doors have to open once [µs]."""
+AFTER_US: Final = 120_000_000
+"""An alarm whose onset is so long after something's end may still come from it: after a reboot the
+first heartbeats of an idle lift come 30 s and 60 s later [µs]."""
 BEFORE_US: Final = 3_000_000
 """As in ``matching.match``: onsets are sampled."""
 

@@ -110,6 +110,7 @@ def _cases(group: Group) -> dict[str, Any]:
             for d in group.doubles
         ],
         "wrong_class": [_hit(hit) for hit in group.wrong_class],
+        "slow": [_hit(hit) for hit in group.slow],
     }
 
 
@@ -118,7 +119,11 @@ def _false(one: FalseAlarm) -> dict[str, Any]:
 
 
 def _hit(hit: Hit) -> dict[str, Any]:
-    return {"event": event_document(hit.event), "alarm": alarm_document(hit.alarm)}
+    return {
+        "delay_us": hit.delay_us,
+        "event": event_document(hit.event),
+        "alarm": alarm_document(hit.alarm),
+    }
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

@@ -30,6 +30,12 @@ from telemetry.findings import FINDINGS, FindingKind
 
 YEAR_US: Final = 365 * 86_400_000_000
 US_PER_S: Final = 1_000_000
+OF_STAIRS: Final = frozenset(
+    kind for kind in FindingKind if kind >= FindingKind.ESCALATOR_OVERSPEED
+)
+"""Kinds of escalators and walks."""
+SLOW_US: Final = 3_000_000
+"""A later rule than this is worth a look [µs]."""
 _ALIKE: Final = frozenset((*LOOK_ALIKES, *ALIKE, *LOOK_ALIKE_RATES))
 """Causes that are drawn as look-alikes."""
 _HEAVIEST: Final = 1.0
@@ -69,7 +75,8 @@ class Observed:
     alarms, truth, look_alikes
         Of all lifts.
     registry
-        Units that were watched.
+        Units that were watched; false alarms about lifts are counted per lift, those about
+        escalators and walks per such unit.
     from_us, to_us
         When they were watched.
     """
@@ -140,6 +147,11 @@ class Group:
     def wrong_class(self) -> tuple[Hit, ...]:
         """Return the events that were found under another class."""
         return tuple(hit for hit in self.hits if not hit.right_class)
+
+    @property
+    def slow(self) -> tuple[Hit, ...]:
+        """Return the events that were found, yet late."""
+        return tuple(hit for hit in self.hits if (hit.delay_us or 0) > SLOW_US)
 
     @property
     def _required_hits(self) -> int:
@@ -275,11 +287,12 @@ def score(observed: Observed, asked: Asked) -> Score:
     false = attribute(found.false, observed.truth, observed.look_alikes)
     lied = lying_sensors(observed.truth)
     models = {row.code: row.model for row in observed.registry}
-    lifts = [row for row in observed.registry if row.unit == Unit.LIFT]
-    years = {row.model: 0.0 for row in lifts}
-    for row in lifts:
-        years[row.model] += (observed.to_us - observed.from_us) / YEAR_US
-    total = sum(years.values())
+    watched = Counter((_is_lift(row), row.model) for row in observed.registry)
+    span = (observed.to_us - observed.from_us) / YEAR_US
+    total = {
+        lifts: span * sum(n for (of_lifts, _), n in watched.items() if of_lifts is lifts)
+        for lifts in (True, False)
+    }
 
     def group(
         of_event: Callable[[TruthEvent], bool], of_alarm: Callable[[SeenAlarm], bool], span: float
@@ -288,24 +301,30 @@ def score(observed: Observed, asked: Asked) -> Score:
         return replace(one, lift_years=span, multipliers=asked.multipliers, lied=lied)
 
     families = {
-        family: group(lambda e, f=family: e.family == f, lambda a, f=family: a.family == f, total)
+        family: group(
+            lambda e, f=family: e.family == f, lambda a, f=family: a.family == f, total[True]
+        )
         for family in _families(asked.detected)
     }
     kinds = {
-        kind: group(lambda e, k=kind: e.kind is k, lambda a, k=kind: a.kind is k, total)
+        kind: group(
+            lambda e, k=kind: e.kind is k, lambda a, k=kind: a.kind is k,
+            total[kind not in OF_STAIRS],
+        )
         for kind in sorted(asked.detected)
-    }
+    }  # fmt: skip
     terminals = {
         (kind, model): group(
             lambda e, k=kind, m=model: e.kind is k and models.get(e.code) == m,
             lambda a, k=kind, m=model: a.kind is k and models.get(a.code) == m,
-            span,
+            span * n,
         )
         for kind in sorted(asked.detected)
-        for model, span in sorted(years.items())
+        for (lifts, model), n in sorted(watched.items())
+        if lifts is (kind not in OF_STAIRS)
     }
     undetected = Counter(e.kind for e in observed.truth if e.kind not in asked.detected)
-    return Score(families, kinds, terminals, dict(sorted(undetected.items())), total)
+    return Score(families, kinds, terminals, dict(sorted(undetected.items())), total[True])
 
 
 def _group(
@@ -319,6 +338,10 @@ def _group(
         false=tuple(one for one in false if of_alarm(one.alarm)),
         doubles=tuple(double for double in found.doubles if of_event(double.event)),
     )
+
+
+def _is_lift(row: RegistryRow) -> bool:
+    return row.unit == Unit.LIFT
 
 
 def _families(detected: Iterable[FindingKind]) -> list[str]:

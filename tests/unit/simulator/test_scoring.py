@@ -141,14 +141,14 @@ def test_false_alarms_are_blamed_on_what_was_going_on():
     truth = [event(FindingKind.ZONE_SWITCH_FAULT, 100, 400, "C", cause="zone_switch_stuck"),
              event(FindingKind.MAINS_OFF, 150, 160, "A")]  # fmt: skip
     false = [
-        alarm(onset_s=120), alarm(onset_s=255), alarm(onset_s=261),
+        alarm(onset_s=120), alarm(onset_s=315), alarm(onset_s=321),
         alarm(code="B", onset_s=9e3), alarm(code="C", onset_s=150), alarm(code="D"),
         alarm(onset_s=60),
     ]  # fmt: skip
     blamed = attribute(false, truth, likes)
     assert [(one.blame, one.cause) for one in blamed] == [
         (Blame.LOOK_ALIKE, "parked_rider"),
-        (Blame.LOOK_ALIKE, "parked_rider"),  # up to a minute after it
+        (Blame.LOOK_ALIKE, "parked_rider"),  # up to two minutes after it
         (Blame.BACKGROUND, ""),
         (Blame.LOOK_ALIKE, "cleaner"),  # it still lasts
         (Blame.CONSEQUENCE, "zone_switch_stuck"),
