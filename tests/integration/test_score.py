@@ -1,6 +1,10 @@
 """``hoistway score`` as people run it: figures, bars, candidates, workers, errors in one line."""
 
+import asyncio
 import json
+import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from service.cli import run
 from simulator.scenarios.build import build
 from simulator.scenarios.reader import load
 
+ROOT = Path(__file__).parents[2]
 SMALL = """
 title = "A few lifts on a busy morning"
 starts = 2026-03-24T08:00:00+08:00
@@ -75,7 +80,7 @@ def test_a_scenario_is_scored(small, capsys, tmp_path):
     assert run(["score", small, "--workers", "1"]) == 0
     out, err = capsys.readouterr()
     assert "entrapment_between_landings" in out
-    assert "re-weighted" in out
+    assert "Re-weighted" in out
     assert "100.0 %" in err
 
 
@@ -205,3 +210,30 @@ def test_errors_are_one_line(small, capsys, tmp_path, arguments, code, says):
     last = err.strip().splitlines()[-1]
     assert says in last
     assert last.startswith("hoistway: ")
+
+
+async def test_ctrl_c_ends_the_workers_too_and_says_nothing_more():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service", "score", "city-weekday", "--lifts", "200",
+        "--slices", "2", "--workers", "2", "--hours", "2",
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    first = await process.stderr.readline()
+    assert b"%" in first
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, err = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    async with asyncio.timeout(30):
+        while _lives(process.pid):
+            await asyncio.sleep(0.05)
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
