@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+from bench.source import PUBACK_BYTES, acknowledged
 from service.clock import SystemClock
 from service.stack import open_stack
 from simulator.fleet import Fleet, FleetSpec
@@ -48,19 +49,9 @@ async def receive(url: str) -> None:
         data = rest + await client.reader.read(1 << 18)
         if data == rest:
             break
-        acks, at, end = bytearray(), 0, len(data)
-        while end - at >= 4:
-            length, body = data[at + 1], at + 2
-            if length > 127:
-                length, body = (length & 127) | data[at + 2] << 7, at + 3
-            if body + length > end:
-                break
-            number = body + 2 + (data[body] << 8 | data[body + 1])
-            acks += b"\x40\x02" + data[number : number + 2]
-            count += 1
-            at = body + length
-        rest = data[at:]
-        client.writer.write(bytes(acks))
+        acks, rest = acknowledged(data)
+        count += len(acks) // PUBACK_BYTES
+        client.writer.write(acks)
         print(count, flush=True)
 
 

@@ -31,6 +31,7 @@ from tests.fakes.raw_mqtt import RawClient, publish_all
 
 ROOT = Path(__file__).resolve().parent.parent
 CLOCK = SystemClock()
+PUBACK_BYTES = 4
 FRAME = {
     "elevator": "31103301102014075069", "seq": 4711, "time": 1_795_320_000_000, "mode": 1, "car": 0,
     "direction": 0, "zone": False, "floor": "12", "door": 2, "passenger": True, "speed": 0.0,
@@ -63,24 +64,28 @@ class Plan:
         )
 
 
+def acknowledged(data: bytes) -> tuple[bytes, bytes]:
+    """Return the PUBACKs of all whole QoS 1 PUBLISH packets in ``data``, and what is left of it."""
+    acks, at, end = bytearray(), 0, len(data)
+    while end - at >= 4:
+        length, body = data[at + 1], at + 2
+        if length > 127:
+            length, body = (length & 127) | data[at + 2] << 7, at + 3
+        if body + length > end:
+            break
+        number = body + 2 + (data[body] << 8 | data[body + 1])
+        acks += b"\x40\x02" + data[number : number + 2]
+        at = body + length
+    return bytes(acks), data[at:]
+
+
 async def empty_receiver(plan: Plan) -> None:
     client = await RawClient.connect(plan.url, plan.client_id, clean=False)
     count, rest = 0, b""
     while count < plan.messages:
-        data = rest + await client.reader.read(65_536)
-        acks, at, end = bytearray(), 0, len(data)
-        while end - at >= 4:
-            length, body = data[at + 1], at + 2
-            if length > 127:
-                length, body = (length & 127) | data[at + 2] << 7, at + 3
-            if body + length > end:
-                break
-            number = body + 2 + (data[body] << 8 | data[body + 1])
-            acks += b"\x40\x02" + data[number : number + 2]
-            count += 1
-            at = body + length
-        rest = data[at:]
-        client.writer.write(bytes(acks))
+        acks, rest = acknowledged(rest + await client.reader.read(65_536))
+        count += len(acks) // PUBACK_BYTES
+        client.writer.write(acks)
     await client.close()
 
 
