@@ -126,7 +126,3 @@ def filled(document: str) -> str:
 def _names(causes: Iterable[Cause]) -> str:
     sized = (f" ({SIZE_UNITS[c]})" if c in SIZE_UNITS else "" for c in causes)
     return ", ".join(f"`{c}`{size}" for c, size in zip(causes, sized, strict=True))
-
-
-def _heading(name: str) -> str:
-    return f"`{name}`" if "[" in name else name.capitalize()
