@@ -40,6 +40,10 @@ class FindingKind(IntEnum):
     FREQUENT_RESETS = 21
     LONG_IDLE = 22
     COUNTER_IMPLAUSIBLE = 23
+    RESTART_PREVENTED = 24
+    SPECIAL_MODE = 25
+    DEGRADING = 26
+    TEST_OVERDUE = 27
     TERMINAL_SILENT = 30
     PRESENCE_SENSOR_STUCK = 31
     DOOR_SWITCH_FAULT = 32
@@ -49,6 +53,8 @@ class FindingKind(IntEnum):
     SPEED_IMPLAUSIBLE = 36
     CLOCK_WRONG = 37
     TERMINAL_ON_BATTERY = 38
+    SEQUENCE_GAPS = 39
+    IMPLAUSIBLE_FRAMES = 40
     ESCALATOR_OVERSPEED = 50
     ESCALATOR_REVERSAL = 51
     HANDRAIL_DEVIATION = 52
@@ -56,6 +62,7 @@ class FindingKind(IntEnum):
     ESCALATOR_EMERGENCY_STOP = 54
     ESCALATOR_COVER_OPEN = 55
     ESCALATOR_SAFETY_CIRCUIT = 56
+    ESCALATOR_RESTART_PREVENTED = 57
 
     @property
     def slug(self) -> str:
@@ -142,6 +149,10 @@ _FINDINGS: Final = (
     _other(FindingKind.FREQUENT_RESETS, "频繁复位", "Frequent resets"),
     _other(FindingKind.LONG_IDLE, "疑似故障停梯", "Unusually long idle"),
     _other(FindingKind.COUNTER_IMPLAUSIBLE, "计数异常", "Counter jumps or runs backwards"),
+    _other(FindingKind.RESTART_PREVENTED, "故障锁梯", "Fault prevents restart"),
+    _other(FindingKind.SPECIAL_MODE, "非正常服务模式", "Not in normal service"),
+    _other(FindingKind.DEGRADING, "性能劣化预警", "Degrading"),
+    _other(FindingKind.TEST_OVERDUE, "报警测试逾期", "Alarm test overdue"),
     _other(FindingKind.TERMINAL_SILENT, "终端离线", "Terminal silent"),
     _other(FindingKind.PRESENCE_SENSOR_STUCK, "人感传感器故障", "Presence sensor stuck"),
     _other(FindingKind.DOOR_SWITCH_FAULT, "门开关故障", "Door switch stuck or flapping"),
@@ -151,6 +162,8 @@ _FINDINGS: Final = (
     _other(FindingKind.SPEED_IMPLAUSIBLE, "速度与位置不符", "Speed disagrees with position"),
     _other(FindingKind.CLOCK_WRONG, "终端时钟错误", "Clock wrong"),
     _other(FindingKind.TERMINAL_ON_BATTERY, "终端电池供电", "Terminal on battery"),
+    _other(FindingKind.SEQUENCE_GAPS, "数据丢帧", "Frames missing"),
+    _other(FindingKind.IMPLAUSIBLE_FRAMES, "数据矛盾", "Frames contradict themselves"),
     _other(FindingKind.ESCALATOR_OVERSPEED, "扶梯超速", "Escalator overspeed"),
     _other(FindingKind.ESCALATOR_REVERSAL, "扶梯非操纵逆转", "Escalator unintended reversal"),
     _other(FindingKind.HANDRAIL_DEVIATION, "扶手带速度偏离", "Handrail deviation"),
@@ -159,6 +172,8 @@ _FINDINGS: Final = (
     _other(FindingKind.ESCALATOR_COVER_OPEN, "扶梯盖板打开", "Escalator cover open"),
     _other(FindingKind.ESCALATOR_SAFETY_CIRCUIT, "扶梯安全回路断路",
            "Escalator safety circuit open"),
+    _other(FindingKind.ESCALATOR_RESTART_PREVENTED, "扶梯防止重新启动",
+           "Escalator fault prevents restart"),
 )  # fmt: skip
 
 FINDINGS: Final = MappingProxyType({f.kind: f for f in _FINDINGS})

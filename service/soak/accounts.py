@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import aiohttp
 import asyncpg
 
 from service.child import ServiceProcess
@@ -127,7 +128,10 @@ async def process_faults(
     service: ServiceProcess, conn: asyncpg.Connection | asyncpg.Pool
 ) -> list[str]:
     """Hold a running process to the law; if it alone ever wrote, the database must agree."""
-    found = await settled(service)
+    try:
+        found = await settled(service)
+    except aiohttp.ClientError as error:
+        return [f"the process gives no answer: {error}; its last words:\n{service.last_words()}"]
     faults = [] if found.balances else [f"the process does not add up: {found}"]
     sums = await written(conn)
     others = await conn.fetch(
