@@ -80,12 +80,16 @@ def alarms_of(found: Iterable[Seen]) -> list[RaisedAlarm]:
     """
     alarms: list[RaisedAlarm] = []
     open_: dict[tuple[int, FindingKind], int] = {}
-    for t, known_us, _ in found:
+    for t, known_us, off_us in found:
         key = (t.elevator_id, t.kind)
         if t.change is Change.RAISED and key not in open_:
             open_[key] = len(alarms)
-            raised = RaisedAlarm(t.elevator_id, t.kind, t.t_us, t.onset_us, known_us=known_us)
-            alarms.append(raised)
+            alarms.append(
+                RaisedAlarm(
+                    t.elevator_id, t.kind, t.t_us, t.onset_us,
+                    known_us=known_us, clock_off_us=off_us,
+                )
+            )  # fmt: skip
         elif t.change is Change.CLEARED and key in open_ and FINDINGS[t.kind].ends_with_finding:
             at = open_.pop(key)
             alarms[at] = replace(alarms[at], ended_us=t.t_us)

@@ -1,8 +1,9 @@
 """The judge: what a scenario wants against what happened and which alarms were raised.
 
 Pure. Whoever raised the alarms, the backtest or the running service, is reduced to ``RaisedAlarm``
-first. Every condition takes at most one event or alarm; what is left over is *other*. Differences
-are sentences with the line of their condition, so that a person can see what to look at.
+first. Every condition takes at most one event or alarm. What is left over is *other*, unless the
+truth of the run explains it, by the same matching as that of the score. Differences are sentences
+with the line of their condition, so that a person can see what to look at.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ from simulator.scenarios.conditions import EachExpectation, Expectation, SeemsEn
 from simulator.scenarios.fleet_table import FleetTable
 from simulator.scenarios.lines import Path
 from simulator.scenarios.reader import ScenarioFile
+from simulator.scoring import SeenAlarm, match
 from simulator.truth import LookAlike, TruthEvent
 from telemetry.findings import FINDINGS, FindingKind
 
 TOLERANCE_US: Final = 3_000_000
-"""An alarm is borne out by a true event that began at most this after it was raised, and ended at
-most this before its onset. Onsets alone are not compared: a car may have stood before the event."""
+"""The alarm of an event that must be alarmed is raised at most this before the event began."""
 
 
 class Differs(StrEnum):
@@ -55,6 +56,8 @@ class RaisedAlarm:
         When the finding was over; ``None`` = it still holds.
     known_us
         Time of arrival at which it became known; ``None`` = that is not judged.
+    clock_off_us
+        By how much the event times of its lift are late.
     """
 
     unit: int
@@ -63,6 +66,7 @@ class RaisedAlarm:
     onset_us: int
     ended_us: int | None = None
     known_us: int | None = None
+    clock_off_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,19 +282,29 @@ def _each(want: EachExpectation, happened: Happened) -> list[Difference]:
 def _others(policy: str, left: Sequence[RaisedAlarm], happened: Happened) -> list[Difference]:
     if policy == "allowed":
         return []
-    extra = [a for a in left if policy == "none" or not _has_truth(a, happened.truth)]
+    extra = left if policy == "none" else _unexplained(left, happened.truth)
     return [Difference(Differs.EXTRA, (), _unexpected(a, happened.start_us)) for a in extra]
 
 
-def _has_truth(alarm: RaisedAlarm, truth: Sequence[TruthEvent]) -> bool:
-    family = FINDINGS[alarm.kind].family
-    return any(
-        e.lift == alarm.unit
-        and e.family == family
-        and e.onset_us - TOLERANCE_US <= alarm.raised_us
-        and (e.end_us is None or alarm.onset_us <= e.end_us + TOLERANCE_US)
-        for e in truth
-    )
+def _unexplained(left: Sequence[RaisedAlarm], truth: Sequence[TruthEvent]) -> list[RaisedAlarm]:
+    """Return the alarms that the score would call false."""
+    codes = {event.lift: event.code for event in truth}
+    false = match(
+        [
+            SeenAlarm(
+                alarm_id=str(i),
+                code=codes.get(alarm.unit, ""),
+                kind=alarm.kind,
+                onset_us=alarm.onset_us,
+                detected_us=alarm.raised_us,
+                ended_us=alarm.ended_us,
+                clock_off_us=alarm.clock_off_us,
+            )
+            for i, alarm in enumerate(left)
+        ],
+        truth,
+    ).false
+    return [left[i] for i in sorted(int(alarm.alarm_id) for alarm in false)]
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -198,9 +198,9 @@ class Scenario:
         Key(
             "other_alarms",
             one_of(("none", "true", "allowed")),
-            "further alarms: none; only such as the truth bears out; any",
+            "further alarms: none; only such as the truth of the run explains; any",
         ),
-    ] = "none"
+    ] = "true"
 
     @property
     def utc_offset_hours(self) -> int:

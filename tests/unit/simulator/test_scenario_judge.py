@@ -1,5 +1,7 @@
 """The judge on hand-made runs: alarms early, late, missing, extra, of a wrong lift; false truth."""
 
+from dataclasses import replace
+
 import pytest
 
 from simulator.scenarios.judge import Differs, Happened, RaisedAlarm, judge, sentence
@@ -108,14 +110,45 @@ def test_onset_and_end_are_looked_at_if_they_are_wanted():
     assert differs(lasts, run(alarm(ended_s=250))) == [Differs.WRONG_END]
 
 
-def test_other_alarms_may_be_allowed_or_have_to_be_true():
+def test_an_alarm_that_the_truth_explains_is_no_other_alarm():
     more = (alarm(), alarm(300, unit=0))
+    file = wanted(EXPECT)
+    assert differs(file, run(*more)) == [Differs.EXTRA]
+    assert judge(file, run(*more, truth=[event(270, 400, unit=0)])) == []
+    assert judge(file, run(*more, truth=[event(270, 400, unit=0, kind=LANDING)])) == [], "a family"
+    for other in (
+        event(270, 400, unit=2),
+        event(100, 200, unit=0),
+        event(304, 400, unit=0),
+        event(270, 400, unit=0, kind=FindingKind.OVERSPEED),
+    ):
+        assert differs(file, run(*more, truth=[other])) == [Differs.EXTRA]
+
+
+def test_every_alarm_needs_a_reason_of_its_own():
+    truth = [event(270, 400, unit=0)]
+    found = judge(wanted(), run(alarm(20), alarm(300, unit=0), alarm(500, unit=2), truth=truth))
+    assert [d.text[:48] for d in found] == [
+        "entrapment_between_landings on unit 2 at 20 s is",
+        "entrapment_between_landings on unit 3 at 500 s i",
+    ]
+
+
+def test_the_truth_of_a_lift_whose_clock_is_wrong_explains_its_alarms():
+    late = replace(alarm(300 + 3600, unit=0), clock_off_us=3600 * S)
+    truth = [event(270, 400, unit=0)]
+    assert judge(wanted(), run(late, truth=truth)) == []
+    assert differs(wanted(), run(replace(late, clock_off_us=0), truth=truth)) == [Differs.EXTRA]
+
+
+def test_other_alarms_may_be_forbidden_or_allowed():
+    more, truth = (alarm(), alarm(300, unit=0)), [event(270, 400, unit=0)]
+    strict = read('other_alarms = "none"\n' + HEAD + EXPECT, "t")
+    assert differs(strict, run(*more, truth=truth)) == [Differs.EXTRA]
     assert judge(read('other_alarms = "allowed"\n' + HEAD + EXPECT, "t"), run(*more)) == []
-    true = read('other_alarms = "true"\n' + HEAD + EXPECT, "t")
-    assert differs(true, run(*more)) == [Differs.EXTRA]
-    assert judge(true, run(*more, truth=[event(270, 400, unit=0)])) == []
-    assert differs(true, run(*more, truth=[event(270, 400, unit=2)])) == [Differs.EXTRA]
-    assert differs(true, run(*more, truth=[event(100, 200, unit=0)])) == [Differs.EXTRA]
+    assert (
+        judge(read('other_alarms = "true"\n' + HEAD + EXPECT, "t"), run(*more, truth=truth)) == []
+    )
 
 
 def test_an_escalator_is_a_unit_after_the_lifts():
@@ -163,7 +196,7 @@ def test_look_alikes_are_records():
 
 def test_each_true_event_gets_its_alarm():
     file = read(
-        'other_alarms = "true"\n' + HEAD + '[[expect_each]]\n'
+        HEAD + '[[expect_each]]\n'
         'truth = ["entrapment_between_landings", "entrapment_at_landing"]\n'
         'alarm_within = "40 s"\nif_it_lasts = "45 s"\n',
         "t",
