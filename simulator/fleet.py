@@ -34,7 +34,7 @@ from simulator.world.buildings import (
     with_terminals,
 )
 from simulator.world.escalators import MODEL as STAIRS
-from simulator.world.escalators import EscalatorPlan, Escalators
+from simulator.world.escalators import NOMINAL_MMPS, EscalatorPlan, Escalators
 from simulator.world.world import World
 from telemetry.columns import Unit
 
@@ -244,7 +244,7 @@ class Fleet:
             insurer="Simulated Mutual",
             policy=f"SIM-{i + 1:06d}",
             model=model,
-            rated_speed_mps=float(self.plan.rated_mps[i]) if is_lift else None,
+            rated_speed_mps=float(self.plan.rated_mps[i]) if is_lift else NOMINAL_MMPS / 1000,
             gateway=self.gateways[int(self.gateway_of[i])],
             params=dict(self.spec.params) if is_lift else {},
             feeder=self.geography.feeder_name(i),

@@ -150,11 +150,9 @@ _STANDING: Final = MappingProxyType({
 def _standing(fault: Fault, own: Direction) -> Course:
     kind, stands, columns = _STANDING[fault.cause]
     end_us = fault.at_us + fault.lasts_us
-    return Course(
-        fault,
-        (replace(stands, from_us=fault.at_us, to_us=end_us, direction=own),),
-        (Effect(kind, fault.at_us, end_us, columns),),
-    )
+    stretch = replace(stands, from_us=fault.at_us, to_us=end_us, direction=own)
+    effect = Effect(kind, fault.at_us, end_us, columns)
+    return Course(fault, (stretch,), (effect, *_kept_from_starting(stretch)))
 
 
 def _size(fault: Fault) -> int:
@@ -167,6 +165,15 @@ def _stopped(from_us: int, to_us: int, own: Direction, code: int) -> Stretch:
     return Stretch(from_us, to_us, direction=own, codes=codes)
 
 
+def _kept_from_starting(*stretches: Stretch) -> tuple[Effect, ...]:
+    """Return what is true besides while a mechanic must come before the unit can start."""
+    return tuple(
+        Effect(FindingKind.ESCALATOR_RESTART_PREVENTED, s.from_us, s.to_us, ("codes",))
+        for s in stretches
+        if s.codes >> CODE_BIT[RESTART_PREVENTED] & 1
+    )
+
+
 def _overspeed(fault: Fault, own: Direction) -> Course:
     pct = _size(fault)
     at_us, end_us = fault.at_us, fault.at_us + fault.lasts_us
@@ -175,7 +182,7 @@ def _overspeed(fault: Fault, own: Direction) -> Course:
     if stops_us < end_us:
         stretches.append(_stopped(stops_us, end_us, own, 62))
     effect = Effect(FindingKind.ESCALATOR_OVERSPEED, at_us, stops_us, ("speed_mps", "codes"))
-    return Course(fault, tuple(stretches), (effect,))
+    return Course(fault, tuple(stretches), (effect, *_kept_from_starting(*stretches)))
 
 
 def _reversal(fault: Fault, own: Direction) -> Course:
@@ -188,7 +195,7 @@ def _reversal(fault: Fault, own: Direction) -> Course:
         _stopped(stops_us, end_us, own, 63),
     )
     effect = Effect(FindingKind.ESCALATOR_REVERSAL, at_us, stops_us, ("direction", "codes"))
-    return Course(fault, stretches, (effect,))
+    return Course(fault, stretches, (effect, *_kept_from_starting(*stretches)))
 
 
 def _handrail(fault: Fault, own: Direction) -> Course:
@@ -213,7 +220,7 @@ def _step(fault: Fault, own: Direction) -> Course:
         _stopped(stops_us, end_us, own, 64),
     )
     effect = Effect(FindingKind.STEP_MISSING, at_us, end_us, ("step_frequency_hz", "codes"))
-    return Course(fault, stretches, (effect,))
+    return Course(fault, stretches, (effect, *_kept_from_starting(*stretches)))
 
 
 def _energy_saving(fault: Fault, own: Direction) -> Course:

@@ -92,7 +92,6 @@ WITHOUT_TRUTH = {
     FindingKind.TEST_OVERDUE,
     FindingKind.SEQUENCE_GAPS,
     FindingKind.IMPLAUSIBLE_FRAMES,
-    FindingKind.ESCALATOR_RESTART_PREVENTED,
 }
 """Kinds that the simulator cannot make true yet."""
 

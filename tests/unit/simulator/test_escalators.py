@@ -9,6 +9,7 @@ from simulator.faults.catalogue import ESCALATOR_CAUSES, ESCALATOR_LOOK_ALIKES, 
 from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import MISSING, Frames
+from simulator.truth import TruthEvent
 from telemetry.columns import CODE_BIT, Direction, EscalatorMode, Power, Unit
 from telemetry.findings import FindingKind
 
@@ -30,6 +31,12 @@ def lived(*script: Fault, units: int = 2, step_us: int = 600 * SECOND_US) -> tup
 def during(frames: Frames, unit: int, from_us: int, to_us: int) -> Frames:
     t_us = frames["time_us"]
     return frames.take((frames["lift"] == unit) & (t_us >= from_us) & (t_us < to_us))
+
+
+def truth(fleet: Fleet, *, restart: bool = False) -> list[TruthEvent]:
+    """Return what is true of a fleet: that a restart is prevented, or all else."""
+    prevented = FindingKind.ESCALATOR_RESTART_PREVENTED
+    return [event for event in fleet.truth() if (event.kind is prevented) is restart]
 
 
 def scripted(cause: Cause, unit: int = 1, **given) -> Fault:
@@ -84,7 +91,7 @@ KINDS = {
 @pytest.mark.parametrize("cause", KINDS)
 def test_each_cause_has_its_truth(cause):
     frames, fleet = lived(scripted(cause))
-    [event] = fleet.truth()
+    [event] = truth(fleet)
     assert event.kind is KINDS[cause]
     assert event.cause == cause
     assert event.code == fleet.codes[1]
@@ -102,7 +109,7 @@ def test_overspeed_shows_and_a_governor_ends_it():
     frames, fleet = lived(
         scripted(Cause.ESCALATOR_OVERSPEED), scripted(Cause.ESCALATOR_OVERSPEED, 2, size=125)
     )
-    slow, fast = fleet.truth()
+    slow, fast = truth(fleet)
     own = during(frames, 1, slow.onset_us, slow.end_us)
     assert (own["speed_mps"] >= 550).all()
     assert (own["speed_mps"] < 600).all()
@@ -114,7 +121,7 @@ def test_overspeed_shows_and_a_governor_ends_it():
 
 def test_a_reversal_turns_running_steps_back_without_a_stop():
     frames, fleet = lived(scripted(Cause.ESCALATOR_REVERSAL))
-    [event] = fleet.truth()
+    [event] = truth(fleet)
     before = during(frames, 1, AT_US - 20 * SECOND_US, AT_US)
     own = during(frames, 1, AT_US, event.end_us)
     after = during(frames, 1, event.end_us, AT_US + 200 * SECOND_US)
@@ -157,7 +164,7 @@ def test_a_missing_step_is_a_gap_once_a_round_of_the_band():
 )
 def test_a_unit_stands_while_it_lasts(cause, column, value):
     frames, fleet = lived(scripted(cause))
-    [event] = fleet.truth()
+    [event] = truth(fleet)
     own = during(frames, 1, event.onset_us, event.end_us)
     assert (own["car"] == 0).all()
     assert (own[column] == value).all()
@@ -168,6 +175,19 @@ def test_a_unit_stands_while_it_lasts(cause, column, value):
         during(frames, 1, event.end_us, END_US)[column],
     ]
     assert (rest != value).all()
+
+
+@pytest.mark.parametrize("cause", ESCALATOR_CAUSES)
+def test_a_restart_is_prevented_for_as_long_as_the_code_says_so(cause):
+    frames, fleet = lived(scripted(cause, size=125 * (cause is Cause.ESCALATOR_OVERSPEED)))
+    prevented = truth(fleet, restart=True)
+    told = frames["codes"] >> CODE_BIT[65] & 1 == 1
+    assert len(prevented) == told.any()
+    for event in prevented:
+        own = during(frames, 1, event.onset_us, event.end_us)
+        assert (own["codes"] >> CODE_BIT[65] & 1 == 1).all()
+        assert len(own) == np.count_nonzero(told)
+        assert event.effects == ("codes",)
 
 
 @pytest.mark.parametrize("cause", ESCALATOR_LOOK_ALIKES)
@@ -193,7 +213,7 @@ def test_of_two_faults_at_a_time_the_later_one_waits():
         scripted(Cause.EMERGENCY_STOP, lasts_us=60 * SECOND_US),
         scripted(Cause.COVER_OPEN, lasts_us=60 * SECOND_US),
     )
-    first, second = fleet.truth()
+    first, second = truth(fleet)
     assert second.onset_us == first.end_us + SECOND_US
 
 
