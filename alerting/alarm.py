@@ -7,6 +7,8 @@ onset are frozen when it is raised; what may change (class now, people, presses)
 What happens to an alarm is decided in ``lifecycle``, whether it waits in ``history``; this module
 decides nothing.
 
+An alarm of a class that is not sent has neither message nor timer: ``raised_us`` stays None.
+
 Invariants: ``ended_us`` is set exactly in the states of ``ENDED_STATES``; a held alarm has never
 been dispatched (``raised_us`` is None and ``sequence`` 0); ``sequence`` counts the messages made.
 """
@@ -24,6 +26,10 @@ ALARM_NAMESPACE: Final = UUID("6f0c2f5e-5f0e-5c53-9d0e-6a1b0a6f7c11")
 
 MAX_LEVEL: Final = 3
 """Levels of rescue: 1 maintainer, 2 grid rescue station, 3 fire service (DOMAIN section 4)."""
+
+
+LAST_PRIORITY: Final = 2
+"""Priority of messages about anything but rescue; the claim in ``store/queries.sql`` knows it."""
 
 
 class AlarmState(StrEnum):
@@ -209,7 +215,13 @@ class Message:
 
     @property
     def priority(self) -> int:
-        """Occupied lifts go first: 0 before 1 (DOMAIN section 3, trap 9)."""
+        """Rescue goes first, occupied lifts before others: 0 before 1 (DOMAIN section 3, trap 9).
+
+        What is no rescue has 2, so that a flood of it never stands before somebody shut in.
+        """
+        kinds = (self.alarm.kind, self.alarm.kind_now)
+        if not any(FINDINGS[kind].life_safety for kind in kinds):
+            return LAST_PRIORITY
         return int(self.alarm.confidence == Confidence.POSSIBLE)
 
 

@@ -15,12 +15,15 @@ from uuid import UUID
 
 from alerting.alarm import Alarm, Event, EventType, Message, MessageType, Source
 from alerting.history import DAY_US
+from telemetry.findings import FINDINGS, FindingClass
 
 
 class Outcome(StrEnum):
     """What was decided about a transition, a person's act or a timer."""
 
     RAISED = "raised"
+    RECORDED = "recorded"
+    """Of a class that is not sent: stored and shown, told to nobody."""
     HELD = "held"
     PAST_TOO_OLD = "past_too_old"
     PAST_DOORS_OPENED = "past_doors_opened"
@@ -49,10 +52,17 @@ class LifecycleParams:
 
     ``accept_us``: without acceptance for so long the level rises (DOMAIN section 4: 3 min).
     ``max_age_us``: onsets older than this are never dispatched (DESIGN section 5: 24 h).
+    ``sent_too``: classes of findings that are sent besides rescue, which no value leaves out.
     """
 
     accept_us: int = 180 * 1_000_000
     max_age_us: int = DAY_US
+    sent_too: frozenset[FindingClass] = frozenset({FindingClass.SAFETY})
+
+    def sends(self, alarm: Alarm) -> bool:
+        """Tell whether an alarm goes to the dispatch endpoints, by its kinds then and now."""
+        findings = (FINDINGS[alarm.kind], FINDINGS[alarm.kind_now])
+        return any(f.life_safety or f.finding_class in self.sent_too for f in findings)
 
 
 DEFAULTS: Final = LifecycleParams()

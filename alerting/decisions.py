@@ -87,9 +87,11 @@ def settle_held(
     """Dispatch a held alarm, record it as past, or leave it waiting."""
     if finding_active is not None:
         alarm = replace(alarm, finding_active=finding_active)
-    verdict = disposition(alarm, context, now_us, params.max_age_us)
+    verdict = disposition(alarm, context, now_us, params.max_age_us, sent=params.sends(alarm))
     if verdict is Disposition.WAIT:
         return alarm
+    if verdict is Disposition.RECORD:  # held under other settings
+        return changes.put(replace(alarm, held=False), Outcome.RECORDED)
     if verdict in PAST_REASON:
         return record_past(changes, alarm, verdict, now_us)
     alarm = replace(
@@ -115,7 +117,7 @@ def accept(
     if alarm.accepted_us is not None:
         changes.outcomes[Outcome.ALREADY_ACCEPTED] += 1
         return changes
-    if not alarm.dispatched:
+    if not alarm.dispatched and params.sends(alarm):
         # Somebody saw it in the list while it waited: from now on it is news.
         alarm = dispatch(changes, alarm, now_us, params, Outcome.DISPATCHED_LATE, {"for": by})
     alarm = replace(
@@ -125,8 +127,10 @@ def accept(
         accepted_by=by,
         next_escalation_us=None,
     )
+    alarm = replace(alarm, held=False)
     alarm = changes.note(alarm, now_us, EventType.ACCEPTED, source, by, _with(note))
-    changes.tell(alarm, MessageType.ACCEPTED, now_us)
+    if alarm.dispatched:
+        changes.tell(alarm, MessageType.ACCEPTED, now_us)
     changes.outcomes[Outcome.ACCEPTED] += 1
     return changes
 
@@ -160,7 +164,7 @@ def _end_by_person(
         end_reason=reason,
         next_escalation_us=None,
         held=False,
-        past=not alarm.dispatched,
+        past=alarm.held,
     )
     alarm = changes.note(
         alarm, now_us, EventType(state.value), source, by, _with(note, reason=reason)

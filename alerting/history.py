@@ -6,7 +6,9 @@ is either still so, and is dispatched with its true onset; or it ended meanwhile
 as past. Onsets older than 24 h are recorded and never dispatched. An alarm once dispatched never
 waits.
 
-Nothing else delays an alarm: there is no grouping, throttle, mute or shelf to pass through.
+Alarms of classes that are not sent (``changes.LifecycleParams.sent_too``; never rescue) are
+recorded at once. Nothing else delays an alarm: there is no grouping, throttle, mute or shelf to
+pass through.
 """
 
 from collections.abc import Mapping
@@ -15,6 +17,7 @@ from enum import StrEnum
 from typing import Final
 
 from alerting.alarm import Alarm, EndReason
+from telemetry.findings import FindingClass
 
 DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -47,6 +50,8 @@ class Disposition(StrEnum):
     WAIT = "wait"
     PAST_TOO_OLD = "past_too_old"
     PAST_DOORS_OPENED = "past_doors_opened"
+    RECORD = "record"
+    """Of a class that is not sent."""
 
 
 PAST_REASON: Final = {
@@ -55,15 +60,26 @@ PAST_REASON: Final = {
 }
 
 
-def disposition(alarm: Alarm, context: Context, now_us: int, max_age_us: int) -> Disposition:
+def disposition(
+    alarm: Alarm, context: Context, now_us: int, max_age_us: int, *, sent: bool = True
+) -> Disposition:
     """Decide about an open, undispatched alarm whose finding or case is not over.
 
+    ``sent``: whether alarms of its class are sent; others neither wait nor are ever too old.
     A press of the alarm button is past only if the doors opened in the zone after it.
     """
-    if now_us - alarm.onset_us > max_age_us:
+    if not sent:
+        return Disposition.RECORD
+    if now_us - _since_us(alarm) > max_age_us:
         return Disposition.PAST_TOO_OLD
     if context.holding:
         return Disposition.WAIT
     if alarm.held and not alarm.finding.ends_with_finding and alarm.doors_opened_us is not None:
         return Disposition.PAST_DOORS_OPENED
     return Disposition.DISPATCH
+
+
+def _since_us(alarm: Alarm) -> int:
+    """Return from when its age counts: a trend or an overdue test is news when it is noticed."""
+    urgent = alarm.finding.finding_class in (FindingClass.RESCUE, FindingClass.SAFETY)
+    return alarm.onset_us if urgent else alarm.detected_us

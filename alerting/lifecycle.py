@@ -3,14 +3,16 @@
 Returns ``Changes``: alarms to write, lines for their timelines, messages to send, and one
 ``Outcome`` per transition, which is also the metric label. Nothing is sent, stored or read here,
 and nothing is grouped, throttled, muted or delayed: a transition that raises gives its message in
-the same fold unless ``history`` says that it waits. What persons and timers do is in
-``decisions``.
+the same fold unless ``history`` says that it waits, or that its class is not sent (never rescue).
+What persons and timers do is in ``decisions``.
 
 Rules (DESIGN sections 3, 5 and 8):
 
 - While an alarm of a family is open on a lift, transitions of that family update it.
 - An entrapment ends with its finding: self-released when nobody had accepted, released otherwise.
 - An alarm button is ended by a person only; letting go ends the finding. Each press tells.
+- An alarm of a class that is not sent is told to nobody and rises no level. If it becomes one of a
+  class that is sent (somebody is inside a car that stands between floors), it is dispatched then.
 - After a person has ended an alarm whose finding goes on, that finding is only recorded until it
   clears and is raised anew.
 - A raise made by the passing of time and refuted by a newer frame ends with ``late_evidence``.
@@ -127,7 +129,8 @@ def _raised(book: _Book, alarm: Alarm | None, t: Transition, context: Context) -
 
 
 def _is_over(book: _Book, alarm: Alarm) -> bool:
-    verdict = disposition(alarm, LIVE, book.now_us, book.params.max_age_us)
+    sent = book.params.sends(alarm)
+    verdict = disposition(alarm, LIVE, book.now_us, book.params.max_age_us, sent=sent)
     return verdict in PAST_REASON
 
 
@@ -190,7 +193,11 @@ def _open(book: _Book, t: Transition, context: Context) -> Alarm:
         last_seen_us=_last_seen(t, context),
         lag_us=context.lag_us,
     )
-    verdict = disposition(alarm, context, book.now_us, book.params.max_age_us)
+    sent = book.params.sends(alarm)
+    verdict = disposition(alarm, context, book.now_us, book.params.max_age_us, sent=sent)
+    if verdict is Disposition.RECORD:
+        alarm = book.changes.note(alarm, t.t_us, EventType.RAISED, Source.SENSOR, data=_why(t))
+        return book.changes.put(alarm, Outcome.RECORDED)
     if verdict is Disposition.WAIT:
         alarm = book.changes.note(
             replace(alarm, held=True), t.t_us, EventType.HELD, Source.SENSOR, data=_why(t)
@@ -220,6 +227,10 @@ def _update(book: _Book, alarm: Alarm, t: Transition, context: Context, *, press
             doors_opened_us=None,
         )
     alarm = book.changes.note(alarm, t.t_us, kind, Source.SENSOR, data=_why(t))
+    if not alarm.dispatched and not alarm.held and book.params.sends(alarm):
+        if context.holding:
+            return book.changes.put(replace(alarm, held=True), Outcome.HELD)
+        return dispatch(book.changes, alarm, book.now_us, book.params, Outcome.RAISED, _why(t))
     return _tell_update(book, alarm, outcome)
 
 
@@ -231,7 +242,8 @@ def _doors_opened(book: _Book, alarm: Alarm, t: Transition, context: Context) ->
 
 def _tell_update(book: _Book, alarm: Alarm, outcome: Outcome) -> Alarm:
     if not alarm.dispatched:
-        return book.changes.put(alarm, Outcome.UPDATED_WHILE_HELD)
+        outcome = Outcome.UPDATED_WHILE_HELD if alarm.held else Outcome.RECORDED
+        return book.changes.put(alarm, outcome)
     book.changes.outcomes[outcome] += 1
     return book.changes.tell(alarm, MessageType.UPDATED, book.now_us)
 
@@ -253,12 +265,14 @@ def _end_by_sensor(book: _Book, alarm: Alarm, t: Transition) -> Alarm:
         end_reason=reason,
         next_escalation_us=None,
         held=False,
-        past=not alarm.dispatched,
+        past=alarm.held,
     )
     data = {**_why(t), "reason": reason, "duration_s": round((alarm.duration_us or 0) / 1e6, 3)}
     alarm = book.changes.note(alarm, t.t_us, EventType(state.value), Source.SENSOR, data=data)
     if alarm.past:
         return book.changes.put(alarm, Outcome.PAST_ENDED)
+    if not alarm.dispatched:
+        return book.changes.put(alarm, outcome)
     book.changes.outcomes[outcome] += 1
     return book.changes.tell(alarm, kind, book.now_us)
 

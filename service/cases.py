@@ -14,9 +14,13 @@ from alerting.store import AlarmStore
 from alerting.store.rows import alarm_of, elevator_of
 from service.http.parts import Act, ActRefusedError, AlarmFilter, Document
 from service.sql import statements
-from telemetry.findings import FindingKind
+from telemetry.findings import FINDINGS, FindingClass, FindingKind
 
 KIND: Final = {kind.slug: int(kind) for kind in FindingKind}
+OF_CLASS: Final = {
+    c.value: [int(f.kind) for f in FINDINGS.values() if f.finding_class is c] for c in FindingClass
+}
+"""Kinds by the name of their class; an alarm is of the class of its kind now."""
 
 
 class Cases:
@@ -33,6 +37,7 @@ class Cases:
             *(statements()["list_alarms"], wanted.state, wanted.is_open, wanted.is_past),
             *(KIND[wanted.kind] if wanted.kind else None, wanted.elevator, wanted.since),
             *(onset, alarm_id, wanted.limit),
+            OF_CLASS[wanted.finding_class] if wanted.finding_class else None,
         )
         return [document(alarm_of(row), elevator_of(row, "elevator_id")) for row in rows]
 

@@ -109,6 +109,7 @@ WHERE ($1::text IS NULL OR a.state = $1)
   AND ($5::text IS NULL OR e.code = $5)
   AND ($6::timestamptz IS NULL OR a.onset >= $6)
   AND ($7::timestamptz IS NULL OR (a.onset, a.id) < ($7, $8::uuid))
+  AND ($10::smallint[] IS NULL OR a.kind_now = ANY ($10))
 ORDER BY a.onset DESC, a.id DESC LIMIT $9;
 
 -- server: what the server is and how it keeps data

@@ -1,11 +1,11 @@
 """Finding kinds: what a detector can find, and what each means for alarms.
 
-One table, read by detectors (kind numbers), alerting (levels, texts, which are never delayed) and
+One table, read by detectors (kind numbers), alerting (classes, texts, which are never delayed) and
 the API (names). Numbers are stored in the database and never reused.
 """
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
 
@@ -70,6 +70,24 @@ class FindingKind(IntEnum):
         return self.name.lower()
 
 
+class FindingClass(StrEnum):
+    """Whom a finding concerns; which classes the rescue desk is told of is a setting.
+
+    The text is the word in messages, in the API and in ``HOISTWAY_DISPATCH_FINDINGS``.
+    """
+
+    RESCUE = "rescue"
+    """Somebody is, or may be, shut in and waits for help: always sent."""
+    SAFETY = "safety"
+    """The unit did what may hurt somebody, or its safety gear acted."""
+    SERVICE = "service"
+    """A fault for the maintainer."""
+    HEALTH = "health"
+    """Terminal or sensors: what Hoistway sees can be trusted less."""
+    WARNING = "warning"
+    """A slow trend before a fault."""
+
+
 class Change(IntEnum):
     """What a transition does to its finding."""
 
@@ -102,30 +120,81 @@ class Confidence(IntEnum):
 class Finding:
     """What is fixed about a kind.
 
-    ``life_safety``: no grouping, throttle, shelving, mute or delay ever applies.
     ``family``: while one kind of a family is active on a lift, the others only update it.
+    ``finding_class``: whom it concerns.
     ``ends_with_finding``: the alarm is over when the finding clears; otherwise a person ends it.
     """
 
     kind: FindingKind
     family: str
-    life_safety: bool
+    finding_class: FindingClass
     ends_with_finding: bool
     zh: str
     en: str
 
+    @property
+    def life_safety(self) -> bool:
+        """Whether no grouping, throttle, shelving, mute, delay or choice of class ever applies."""
+        return self.finding_class is FindingClass.RESCUE
+
+
+_SAFETY: Final = frozenset(
+    {
+        FindingKind.OVERSPEED,
+        FindingKind.UNINTENDED_MOVEMENT,
+        FindingKind.DOORS_OPEN_WHILE_RUNNING,
+        FindingKind.OVER_TRAVEL_TOP,
+        FindingKind.OVER_TRAVEL_BOTTOM,
+        FindingKind.STOPPED_OUTSIDE_ZONE,
+        FindingKind.SAFETY_CIRCUIT_OPEN,
+        FindingKind.ESCALATOR_OVERSPEED,
+        FindingKind.ESCALATOR_REVERSAL,
+        FindingKind.HANDRAIL_DEVIATION,
+        FindingKind.STEP_MISSING,
+        FindingKind.ESCALATOR_EMERGENCY_STOP,
+        FindingKind.ESCALATOR_COVER_OPEN,
+        FindingKind.ESCALATOR_SAFETY_CIRCUIT,
+    }
+)
+
+_HEALTH: Final = frozenset(
+    {
+        FindingKind.COUNTER_IMPLAUSIBLE,
+        FindingKind.TERMINAL_SILENT,
+        FindingKind.PRESENCE_SENSOR_STUCK,
+        FindingKind.DOOR_SWITCH_FAULT,
+        FindingKind.ZONE_SWITCH_FAULT,
+        FindingKind.FLOOR_FROZEN,
+        FindingKind.ACCELEROMETER_DEAD,
+        FindingKind.SPEED_IMPLAUSIBLE,
+        FindingKind.CLOCK_WRONG,
+        FindingKind.TERMINAL_ON_BATTERY,
+        FindingKind.SEQUENCE_GAPS,
+        FindingKind.IMPLAUSIBLE_FRAMES,
+    }
+)
+
+
+def _class_of(kind: FindingKind) -> FindingClass:
+    """Return the class of a kind that is not about rescue; what nobody sorted is service."""
+    if kind in _SAFETY:
+        return FindingClass.SAFETY
+    if kind in _HEALTH:
+        return FindingClass.HEALTH
+    return FindingClass.WARNING if kind is FindingKind.DEGRADING else FindingClass.SERVICE
+
 
 def _other(kind: FindingKind, zh: str, en: str) -> Finding:
     """Return a finding that is a family of its own, no matter of life, and ends by itself."""
-    return Finding(kind, kind.slug, False, True, zh, en)
+    return Finding(kind, kind.slug, _class_of(kind), True, zh, en)
 
 
 _FINDINGS: Final = (
-    Finding(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, "entrapment", True, True,
+    Finding(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, "entrapment", FindingClass.RESCUE, True,
             "非平层困人", "Entrapment between landings"),
-    Finding(FindingKind.ENTRAPMENT_AT_LANDING, "entrapment", True, True,
+    Finding(FindingKind.ENTRAPMENT_AT_LANDING, "entrapment", FindingClass.RESCUE, True,
             "平层困人", "Entrapment at a landing"),
-    Finding(FindingKind.ALARM_BUTTON, "alarm_button", True, False,
+    Finding(FindingKind.ALARM_BUTTON, "alarm_button", FindingClass.RESCUE, False,
             "轿内报警按钮", "Alarm button pressed"),
     _other(FindingKind.OVERSPEED, "超速", "Overspeed"),
     _other(FindingKind.UNINTENDED_MOVEMENT, "轿厢意外移动", "Unintended car movement"),

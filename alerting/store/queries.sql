@@ -99,10 +99,10 @@ select message_id, endpoint, sequence, type, state, attempts, created_at, next_a
     delivered_at, last_status, last_error
 from deliveries where alarm_id = $1 order by sequence, endpoint;
 
--- name: claim: due deliveries of one endpoint, occupied lifts first, leased until $4
+-- name: claim: due deliveries of one endpoint, rescue and occupied lifts first, leased until $4
 with due as (
     select d.message_id, d.endpoint
-    from (values (0), (1)) as p(priority)
+    from (values (0), (1), (2)) as p(priority)
     cross join lateral (
         select message_id, endpoint from deliveries
         where endpoint = $1 and state = 'pending' and priority = p.priority

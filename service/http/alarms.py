@@ -17,12 +17,13 @@ from service.http.parts import Act, ActRefusedError, AlarmFilter, Parts
 from service.http.problems import Code, Problem
 from service.roles import Caller
 from service.times import read, to_datetime
-from telemetry.findings import FindingKind
+from telemetry.findings import FindingClass, FindingKind
 
 router = APIRouter(route_class=GuardedRoute, prefix="/v1/alarms")
 
 PAGE = 100
 KINDS = tuple(kind.slug for kind in FindingKind)
+CLASSES = tuple(c.value for c in FindingClass)
 STATES = ("raised", "accepted", "released", "self_released", "cancelled", "ended")
 
 
@@ -42,6 +43,9 @@ async def list_alarms(
     parts: WithParts,
     state: Annotated[str | None, Query(description="open, past, or a state's name")] = None,
     kind: Annotated[str | None, Query(description="kind as it is named in messages")] = None,
+    finding_class: Annotated[
+        str | None, Query(alias="class", description="rescue, safety, service, health or warning")
+    ] = None,
     elevator: Text = None,
     since: Annotated[str | None, Query(description="earliest onset")] = None,
     after: Annotated[str | None, Query(description="next of the page before")] = None,
@@ -52,12 +56,15 @@ async def list_alarms(
         raise Problem(Code.INVALID, f"state must be open, past or one of {', '.join(STATES)}")
     if kind is not None and kind not in KINDS:
         raise Problem(Code.INVALID, f"kind must be one of {', '.join(KINDS)}")
+    if finding_class is not None and finding_class not in CLASSES:
+        raise Problem(Code.INVALID, f"class must be one of {', '.join(CLASSES)}")
     cursor = alarm_cursor(after)
     wanted = AlarmFilter(
         state=state if state in STATES else None,
         is_open=True if state == "open" else None,
         is_past=True if state == "past" else None,
         kind=kind,
+        finding_class=finding_class,
         elevator=text_filter("elevator", elevator),
         since=to_datetime(instant("since", since)) if since else None,
         after=(to_datetime(cursor[0]), cursor[1]) if cursor else None,

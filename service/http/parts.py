@@ -152,6 +152,7 @@ class AlarmFilter:
     is_open: bool | None = None
     is_past: bool | None = None
     kind: str | None = None
+    finding_class: str | None = None
     elevator: str | None = None
     since: datetime | None = None
     after: tuple[datetime, UUID] | None = None

@@ -21,6 +21,7 @@ from ingest.mqtt_settings import MqttSettings
 from service.settings.fields import us
 from service.settings.load import SettingsError
 from service.settings.tree import Settings
+from telemetry.findings import FindingClass
 
 HOUR_S = 3600
 DAY_S = 86_400
@@ -69,6 +70,7 @@ def lifecycle(settings: Settings) -> LifecycleParams:
     return LifecycleParams(
         accept_us=us(settings.dispatch.escalate_after_s),
         max_age_us=us(settings.history.dispatch_max_age_h * HOUR_S),
+        sent_too=frozenset(map(FindingClass, settings.dispatch.findings)) - {FindingClass.RESCUE},
     )
 
 

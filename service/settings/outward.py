@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service.settings.fields import Numbers, Seconds, Section, Texts, check_url, split
+from telemetry.findings import FindingClass
 
 
 class DispatchSettings(Section):
@@ -18,6 +19,10 @@ class DispatchSettings(Section):
     secret: SecretStr | None = None
     """Signing secret ``whsec_<base64>``, or two, comma separated, during rotation (the new one
     first). None: allowed only without urls."""
+    findings: Texts = (FindingClass.RESCUE.value, FindingClass.SAFETY.value)
+    """Classes of findings whose alarms are sent: rescue, safety, service, health, warning. Others
+    are raised, stored, listed by API and metrics, never sent and never escalated: a rescue desk
+    is no maintenance office. Rescue cannot be left out."""
     in_flight_per_endpoint: Annotated[int, Field(ge=1, le=1000)] = 32
     """Requests at a time to one endpoint, so that a hanging one cannot take all connections."""
     attempt_timeout_s: Seconds = 5
@@ -45,6 +50,16 @@ class DispatchSettings(Section):
         if len(set(urls)) != len(urls):
             raise ValueError("names an endpoint twice")
         return urls
+
+    @field_validator("findings")
+    @classmethod
+    def _has_rescue(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [c.value for c in FindingClass]
+        if wrong := [name for name in names if name not in known]:
+            raise ValueError(f"holds {wrong[0][:40]!r}, which is none of {', '.join(known)}")
+        if FindingClass.RESCUE.value not in names:
+            raise ValueError("must hold rescue: entrapments and alarm buttons are always sent")
+        return names
 
     @field_validator("retry_delays_s")
     @classmethod

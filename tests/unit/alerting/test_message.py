@@ -82,7 +82,7 @@ def test_every_listed_key_is_present_and_the_envelope_is_cloudevents_1_0(name: s
     assert set(event["data"]["elevator"]) == {
         "code", "sticker", "building", "address", "floor", "confirmed",
     }  # fmt: skip
-    assert set(event["data"]["rule"]) == {"name", "version", "thresholds"}
+    assert set(event["data"]["rule"]) == {"name", "version", "thresholds", "parameters_version"}
     assert set(event["data"]["text"]) == {"zh", "en"}
 
 

@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from alerting.announce import AnnounceSettings
 from alerting.changes import LifecycleParams
@@ -16,7 +19,10 @@ from ingest.assemble.params import AssembleParams
 from ingest.mqtt_settings import MqttSettings
 from service.settings import SettingsError, load, narrow
 from service.settings.load import fields, variable
+from service.settings.outward import DispatchSettings as DispatchSection
 from service.settings.text import markdown, values
+from service.settings.tree import Settings
+from telemetry.findings import FindingClass
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
@@ -239,3 +245,31 @@ def test_every_setting_is_read_by_somebody():
     of_detectors = set(narrow.parameters(load()))
     for section, name, _ in fields():
         assert name in of_detectors or re.search(rf"\b{name}\b", read), (section, name)
+
+
+@pytest.mark.parametrize(
+    ("findings", "says"),
+    [
+        ("safety,health", "must hold rescue"),
+        ("rescue,wrong", "holds 'wrong', which is none of rescue, safety, service, health"),
+        (" , ", "must hold rescue"),
+    ],
+)
+def test_rescue_cannot_be_left_out_of_what_is_sent(monkeypatch, findings, says):
+    monkeypatch.setenv("HOISTWAY_DISPATCH_FINDINGS", findings)
+    with pytest.raises(SettingsError, match="HOISTWAY_DISPATCH_FINDINGS") as caught:
+        load()
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(chosen=st.sets(st.sampled_from(FindingClass)))
+def test_what_is_sent_holds_rescue_or_the_settings_are_refused(chosen):
+    words = tuple(c.value for c in chosen)
+    if FindingClass.RESCUE not in chosen:
+        with pytest.raises(ValidationError, match="rescue"):
+            DispatchSection(findings=words)
+        return
+    settings = Settings(dispatch=DispatchSection(findings=words))
+    sent_too = narrow.lifecycle(settings).sent_too
+    assert sent_too | {FindingClass.RESCUE} == chosen
