@@ -1,4 +1,4 @@
--- The schema at revision 0001: golden dump, for reading and for the test that compares it.
+-- The schema at revision 0002: golden dump, for reading and for the test that compares it.
 -- Made by `python -m migrations.dump <database URL>`; never edited, never executed.
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -273,6 +273,7 @@ CREATE TABLE frames (
     step_frequency_hz real,
     cover_open smallint,
     emergency_stop smallint,
+    alarm_test smallint,
     CONSTRAINT frames_pkey PRIMARY KEY (elevator_id, "time", seq)
 );
 

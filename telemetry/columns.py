@@ -193,6 +193,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     _real("step_frequency_hz", "step_frequency", 0.0, 100.0, "Hz", "steps or pallets per second"),
     _flag("cover_open", "floor cover of an escalator: 1 open"),
     _flag("emergency_stop", "emergency stop of an escalator: 1 pressed"),
+    _flag("alarm_test", "the alarm is being tested, a press of its button is a drill"),
 )  # fmt: skip
 """Optional columns, in storage order. ``elevator``, ``time`` and ``seq`` are the required rest."""
 

@@ -33,7 +33,7 @@ def frames_of(n: int, seed: int = 1, *, lifts: int = 7) -> Frames:
     rng = np.random.default_rng(seed)
     time_us = START_US + np.sort(rng.integers(0, HOUR_US // 1000, n)) * 1000
     told = {}
-    for column in COLUMNS[:-2]:  # the last two are never told
+    for column in COLUMNS[:-3]:  # the last three are never told
         values = rng.integers(0, _WIDEST.get(column.kind, 2**32), n)
         told[column.name] = np.where(rng.random(n) < 0.3, MISSING, values)
     told["height_m"] = -told["height_m"]
