@@ -61,6 +61,8 @@ class EndReason(StrEnum):
     """A person's verdict."""
     DOORS_OPENED_BEFORE_DISPATCH = "doors_opened_before_dispatch"
     """A button press out of a backlog after which the doors had opened in the zone."""
+    REAL_PRESS = "real_press"
+    """A test of the alarm, over because somebody pressed in earnest."""
     TOO_OLD = "too_old"
     """The onset was more than 24 h ago when it became known."""
 

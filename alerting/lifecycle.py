@@ -13,6 +13,8 @@ Rules (DESIGN sections 3, 5 and 8):
 - An alarm button is ended by a person only; letting go ends the finding. Each press tells.
 - An alarm of a class that is not sent is told to nobody and rises no level. If it becomes one of a
   class that is sent (somebody is inside a car that stands between floors), it is dispatched then.
+- A press that tests the alarm opens a drill, which goes every way of an alarm; a press in earnest
+  ends it and opens a case of its own. In an open case a test is one more press.
 - After a person has ended an alarm whose finding goes on, that finding is only recorded until it
   clears and is raised anew.
 - A raise made by the passing of time and refuted by a newer frame ends with ``late_evidence``.
@@ -44,6 +46,9 @@ from telemetry.transitions import Transition
 
 Key = tuple[int, str]
 """(elevator id, family of findings)"""
+
+TEST: Final = "test"
+"""Criterion of a press of ``alarm_button`` that is the periodic test of the alarm: a drill."""
 
 DOORS_OPENED: Final = "doors_opened_in_zone"
 """Criterion of an update of ``alarm_button``: the doors opened in the zone after the press."""
@@ -125,6 +130,10 @@ def _raised(book: _Book, alarm: Alarm | None, t: Transition, context: Context) -
         # The doors answered the press before, or it is too old: this one is a case of its own.
         settle_held(book.changes, alarm, LIVE, book.now_us, book.params, finding_active=False)
         return _open(book, t, context)
+    if alarm.drill and not _is_drill(t):
+        # Who presses after a test is no part of it: a case of its own, raised as any other.
+        _end_drill(book, alarm, t)
+        return _open(book, t, context)
     return _update(book, replace(alarm, finding_active=True), t, context, pressed=_is_press(t))
 
 
@@ -192,6 +201,7 @@ def _open(book: _Book, t: Transition, context: Context) -> Alarm:
         floor=context.floor,
         last_seen_us=_last_seen(t, context),
         lag_us=context.lag_us,
+        drill=_is_drill(t),
     )
     sent = book.params.sends(alarm)
     verdict = disposition(alarm, context, book.now_us, book.params.max_age_us, sent=sent)
@@ -277,6 +287,25 @@ def _end_by_sensor(book: _Book, alarm: Alarm, t: Transition) -> Alarm:
     return book.changes.tell(alarm, kind, book.now_us)
 
 
+def _end_drill(book: _Book, alarm: Alarm, t: Transition) -> None:
+    """End a test of the alarm because somebody presses in earnest."""
+    alarm = replace(
+        alarm,
+        state=AlarmState.ENDED,
+        finding_active=False,
+        ended_us=max(t.t_us, alarm.onset_us),
+        ended_by=Source.SENSOR.value,
+        end_reason=EndReason.REAL_PRESS,
+        next_escalation_us=None,
+        held=False,
+        past=not alarm.dispatched,
+    )
+    data = {"reason": EndReason.REAL_PRESS}
+    alarm = book.changes.note(alarm, t.t_us, EventType.ENDED, Source.SENSOR, data=data)
+    if alarm.dispatched:
+        book.changes.tell(alarm, MessageType.ENDED, book.now_us)
+
+
 def _how_it_ended(alarm: Alarm, t: Transition) -> tuple[AlarmState, MessageType, Outcome]:
     if t.reason is ClearReason.LATE_EVIDENCE:
         return AlarmState.ENDED, MessageType.ENDED, Outcome.LATE_EVIDENCE
@@ -287,6 +316,10 @@ def _how_it_ended(alarm: Alarm, t: Transition) -> tuple[AlarmState, MessageType,
 
 def _is_press(t: Transition) -> bool:
     return not FINDINGS[t.kind].ends_with_finding
+
+
+def _is_drill(t: Transition) -> bool:
+    return t.criteria.get(TEST) is True
 
 
 def _people(t: Transition) -> int | None:

@@ -1,7 +1,7 @@
 """Transitions, lifts and an in-memory book of alarms for the tests of alerting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from alerting import lifecycle
@@ -69,6 +69,11 @@ def transition(
 def press(at_s: float, lift: int = 7) -> Transition:
     """Return a press of the alarm button."""
     return transition(RAISED, at_s, onset_s=at_s, kind=BUTTON, lift=lift)
+
+
+def drill(at_s: float, lift: int = 7) -> Transition:
+    """Return a press that is the periodic test of the alarm."""
+    return replace(press(at_s, lift), criteria={"button_pressed": True, "test": True})
 
 
 def let_go(at_s: float, lift: int = 7) -> Transition:
