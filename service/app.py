@@ -23,6 +23,7 @@ from alerting.signature import Signer
 from alerting.store import AlarmStore, Outbox
 from ingest.mqtt_source import MqttSource
 from ingest.store import registry
+from ingest.store.errors import DRIVER_ERRORS
 from migrations.run import head_revision
 from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
 from service.clock import ClockSetBackError
@@ -220,7 +221,7 @@ class _Service(Foundation):
         while True:
             try:
                 wrong = schema_problem(await revision(pool), head_revision())
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DRIVER_ERRORS as error:
                 if isinstance(error, HOPELESS):
                     raise
                 log.warning("database_unreachable", error=str(error), will="try again")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from ingest.store.errors import DRIVER_ERRORS
 from service.readiness import Board, Cause
 from service.settings import DatabaseSettings
 from service.sql import statements
@@ -102,7 +103,7 @@ async def visit(
         connection.terminate()
 
 
-CONNECT_FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, ValueError)
+CONNECT_FAILURES: Final = (*DRIVER_ERRORS, ValueError)
 """What the driver raises when it cannot connect or a statement fails; timeouts are ``OSError``."""
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from ingest.store import batches, snapshots
 from ingest.store.connect import ConnectOptions, open_connection
-from ingest.store.errors import StoreError
+from ingest.store.errors import DRIVER_ERRORS, StoreError
 from ingest.store.snapshots import LIFTS_PER_PIECE, Head
 from service.clock import Clock
 from service.lane import Lane
@@ -92,7 +92,7 @@ class Snapshots:
                 await snapshots.write(conn, lane.writer.lease, head, pieces)
         except BaseException as error:
             core.mark_dirty()
-            if not isinstance(error, StoreError | asyncpg.PostgresError | OSError):
+            if not isinstance(error, (StoreError, *DRIVER_ERRORS)):
                 raise
             log.warning("snapshot_failed", lane=lane.number, error=str(error), will="try again")
             return

@@ -16,7 +16,14 @@ import structlog
 
 from ingest.store import writer_lock
 from ingest.store.connect import ConnectOptions, open_connection
-from ingest.store.errors import CommitUnknown, ContentError, EpochLost, StoreError, Unavailable
+from ingest.store.errors import (
+    DRIVER_ERRORS,
+    CommitUnknown,
+    ContentError,
+    EpochLost,
+    StoreError,
+    Unavailable,
+)
 from ingest.store.writer_lock import Lease
 from service.clock import Clock
 from service.metrics import Metrics, RetryCause
@@ -102,7 +109,7 @@ class Writer:
                 self._say(error)
                 self._metrics.batch_retries.labels(cause=RetryCause.UNKNOWN_OUTCOME).inc()
                 raise
-            except (StoreError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (StoreError, *DRIVER_ERRORS) as error:
                 self._drop()
                 self._say(error)
                 self._metrics.batch_retries.labels(cause=RetryCause.COMMIT).inc()

@@ -18,8 +18,14 @@ STATEMENT_S: Final = 10.0
 
 _ROLLBACK_S: Final = 2.0
 
-_DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""``TimeoutError`` is an ``OSError``."""
+_DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+)
+"""``TimeoutError`` is an ``OSError``; a connection killed in the middle of a statement may end with
+an internal error of the driver."""
 
 
 _STALE_SESSION: Final = (asyncpg.ReadOnlySQLTransactionError,)

@@ -119,6 +119,7 @@ def install(app: FastAPI, retry_after_s: int) -> None:
 DATABASE_LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.UndefinedTableError,
