@@ -1,8 +1,12 @@
 """The bank: all detectors over all lifts of a lane.
 
-Holds the dense state, gathers the rows that a batch or a due timer touches, steps every detector on
-them and scatters the result after the commit. Sorting and segments are made once per batch.
+Holds the dense state, gathers the rows that a batch or a due timer touches, hears their frames once
+for all detectors, steps every detector on them and scatters the result after the commit.
 It decides nothing about findings, and nothing about alarms.
+
+The state of a lift is one record: what its frames last told, then the own fields of every detector
+(``docs/architecture.md`` says how large). A step copies the records that it touches, and nothing
+else; room for lifts to come is reserved, so growing the fleet does not copy it.
 
 Invariants: ``step`` changes nothing in the bank, so a rollback needs no undo; a batch costs what it
 holds, not what the fleet holds; an exception in a detector costs the lift at fault its step in that
@@ -17,26 +21,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.alarm_button import AlarmButtonDetector
-from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, initial_state, layout_text
+from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, layout_text
 from detectors.entrapment import EntrapmentDetector
-from detectors.parameters import (
-    check_keys,
-    converted,
-    dense,
-    gathered,
-    grown,
-    set_overrides,
-    thresholds,
+from detectors.parameters import ParamTable, check_keys, converted, thresholds
+from detectors.segments import NEVER_US, Segments, times
+from detectors.signals import (
+    ESCALATOR_COLUMNS,
+    LIFT_COLUMNS,
+    Heard,
+    Strip,
+    from_lift,
+    held_dtype,
+    never_heard,
 )
-from detectors.segments import NEVER_US, Segments
-from detectors.signals import from_lift
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
 
-BANK: Final[tuple[Detector, ...]] = (EntrapmentDetector(), AlarmButtonDetector())
+BANK: Final[tuple[Detector, ...]] = (
+    EntrapmentDetector(),
+    AlarmButtonDetector(),
+)
 """Every detector, in the order in which they are stepped; entrapments first."""
 
+ROOM_ROWS: Final = 131_072
+"""Lifts for which room is reserved; address space, not memory, until they come."""
+
 Ints = NDArray[np.int64]
+Records = NDArray[Any]
+"""Structured array of ``Layout.dtype``, one record per lift."""
 
 
 class LayoutMismatch(Exception):  # noqa: N818  # it names a state of affairs, not an error of ours
@@ -61,36 +73,101 @@ class BankOutcome:
     rows
         Dense rows that were stepped, ascending, shape (m,).
     transitions
-        One block per detector, with dense rows.
+        Blocks with dense rows, in the order of the detectors.
     failed
         Lifts at fault.
-    states
-        By detector: rows that have new state, and their state.
+    records
+        Their new state, shape (m,).
+    due_us
+        Next stream time at which a tick matters to each, shape (m,) [µs].
     """
 
     rows: Ints
     transitions: list[Transitions]
     failed: list[DetectorFailure]
-    states: Mapping[str, tuple[Ints, State]]
+    records: Records
+    due_us: Ints
+
+
+class Layout:
+    """The record of one lift: field ``heard`` and one field for each detector."""
+
+    def __init__(self, detectors: tuple[Detector, ...]) -> None:
+        self.heard = np.dtype(
+            [
+                ("time_us", "i8"),
+                ("lift", _aligned(held_dtype(LIFT_COLUMNS))),
+                ("escalator", _aligned(held_dtype(ESCALATOR_COLUMNS))),
+            ],
+            align=True,
+        )
+        own = [
+            (d.name, _aligned([(f.name, f.dtype, f.shape) for f in d.layout])) for d in detectors
+        ]
+        self.dtype = np.dtype([("heard", self.heard), *own], align=True)
+        self.text = ";".join(["heard/1" + _spelt(self.heard), *map(layout_text, detectors)])
+        self.fresh = np.zeros(1, self.dtype)
+        """The record of a lift that was never heard."""
+        self.fresh["heard"]["time_us"] = NEVER_US
+        for unit, columns in (("lift", LIFT_COLUMNS), ("escalator", ESCALATOR_COLUMNS)):
+            for name, value in never_heard(columns).items():
+                self.fresh["heard"][unit][name] = value
+        for d in detectors:
+            for f in d.layout:
+                self.fresh[d.name][f.name] = f.initial
+
+
+def _aligned(fields: list[Any]) -> np.dtype[Any]:
+    """Return a record with the largest items first, so that alignment costs the least."""
+    return np.dtype(sorted(fields, key=lambda f: -np.dtype(f[1]).itemsize), align=True)
+
+
+def _spelt(dtype: np.dtype[Any]) -> str:
+    return "".join(str(dtype.descr).split())
 
 
 @dataclass(frozen=True, slots=True)
 class _Touched:
-    """Input of a step, compact: rows, their frames, their stream time."""
+    """Input of a step, compact: rows, their frames, their stream time, their state before."""
 
     rows: Ints
     frames: FrameBatch
     now_us: Ints
+    before: Records
 
     def lift_frames(self) -> LiftFrames:
-        segments = Segments.of(self.frames["row"], len(self.rows))
-        return LiftFrames(self.frames, segments, from_lift(self.frames))
+        heard, frames = self.before["heard"], self.frames
+        segments = Segments.of(frames["row"], len(self.rows))
+        t_us, end_us = times(segments, heard["time_us"], frames["time_us"], self.now_us)
+        strip, lifts = Strip(frames, segments, t_us, end_us), from_lift(frames)
+        return LiftFrames(
+            frames,
+            segments,
+            self.now_us,
+            Heard(strip, lifts, heard["lift"], LIFT_COLUMNS),
+            Heard(strip, ~lifts, heard["escalator"], ESCALATOR_COLUMNS),
+        )
 
     def part(self, low: int, high: int) -> "_Touched":
         inside = (self.frames["row"] >= low) & (self.frames["row"] < high)
         frames = self.frames.take(inside)
         frames = frames.replace(row=frames["row"] - low)
-        return _Touched(self.rows[low:high], frames, self.now_us[low:high])
+        cut = slice(low, high)
+        return _Touched(self.rows[cut], frames, self.now_us[cut], self.before[cut])
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Output of a step, compact; filled in detector by detector."""
+
+    records: Records
+    due_us: Ints
+    blocks: list[Transitions]
+    failed: list[DetectorFailure]
+
+    def part(self, low: int, high: int) -> "_Result":
+        cut = slice(low, high)
+        return _Result(self.records[cut], self.due_us[cut], self.blocks, self.failed)
 
 
 class Bank:
@@ -113,40 +190,51 @@ class Bank:
         detectors: tuple[Detector, ...] = BANK,
     ) -> None:
         self.detectors = detectors
-        self._states = {d.name: initial_state(d, n_rows) for d in detectors}
-        self._params = {d.name: dense(d.params_type, n_rows) for d in detectors}
-        self._due_us = {d.name: np.full(n_rows, NO_DUE_US) for d in detectors}
-        self.n_rows = n_rows
+        self._layout = Layout(detectors)
+        self._params = ParamTable({d.name: d.params_type for d in detectors})
+        self._raw = np.empty((0, self._layout.dtype.itemsize), np.uint8)
+        self._due_us = np.empty(0, np.int64)
+        self.n_rows = 0
+        self.grow(n_rows)
         for row, given in (overrides or {}).items():
             self.set_overrides(row, given)
 
     @property
     def layout(self) -> str:
-        """What the arrays of a snapshot mean; equal text, equal meaning."""
-        return ";".join(layout_text(d) for d in self.detectors)
+        """What the bytes of a snapshot mean; equal text, equal meaning."""
+        return self._layout.text
 
-    def set_overrides(self, row: int, overrides: Mapping[str, Any]) -> None:
+    @property
+    def lift_bytes(self) -> int:
+        """Bytes of state that a lift takes, its due time included."""
+        return self._layout.dtype.itemsize + 8
+
+    def set_overrides(self, row: int, overrides: Mapping[str, Any], version: int = 0) -> None:
         """Give one lift its parameters: defaults, changed by ``overrides``.
 
-        Raises ``ParamError``, naming the key, and then changes nothing.
+        ``version`` stands in every transition that is judged by them. Raises ``ParamError``,
+        naming the key, and then changes nothing.
         """
         check_overrides(overrides, self.detectors)
-        for d in self.detectors:
-            set_overrides(self._params[d.name], row, overrides)
+        self._params.put(row, overrides, version)
 
     def grow(self, n_rows: int) -> None:
-        """Make room for more lifts; fewer than now is no change."""
+        """Make room for more lifts; fewer than now is no change.
+
+        The state is copied only when the reserved room is used up, and doubled then.
+        """
         if n_rows <= self.n_rows:
             return
-        for d in self.detectors:
-            fresh = initial_state(d, n_rows)
-            for name, old in self._states[d.name].items():
-                fresh[name][: self.n_rows] = old
-            self._states[d.name] = fresh
-            due_us = np.full(n_rows, NO_DUE_US)
-            due_us[: self.n_rows] = self._due_us[d.name]
-            self._due_us[d.name] = due_us
-            self._params[d.name] = grown(self._params[d.name], n_rows)
+        if n_rows > len(self._raw):
+            room = max(ROOM_ROWS, 2 * len(self._raw), n_rows)
+            raw = np.empty((room, self._layout.dtype.itemsize), np.uint8)
+            raw[: self.n_rows] = self._raw[: self.n_rows]
+            due_us = np.empty(room, np.int64)
+            due_us[: self.n_rows] = self._due_us[: self.n_rows]
+            self._raw, self._due_us = raw, due_us
+        self._raw[self.n_rows : n_rows] = self._layout.fresh.view(np.uint8)
+        self._due_us[self.n_rows : n_rows] = NO_DUE_US
+        self._params.grow(n_rows)
         self.n_rows = n_rows
 
     def step(
@@ -168,58 +256,48 @@ class Bank:
             Further rows to move to their stream time.
         """
         touched = self._touched(batch, now_us, due_rows)
-        failed: list[DetectorFailure] = []
-        blocks: list[Transitions] = []
-        states: dict[str, tuple[Ints, State]] = {}
+        result = _Result(_copied(touched.before), np.full(len(touched.rows), NO_DUE_US), [], [])
         if len(touched.rows):
             shared = touched.lift_frames()
             for d in self.detectors:
-                pieces = self._guarded(d, touched, shared, failed)
-                blocks += [found.at_rows(rows) for rows, _, found in pieces]
-                states[d.name] = _joined(d, [(rows, state) for rows, state, _ in pieces])
-        return BankOutcome(touched.rows, blocks, failed, states)
+                self._guarded(d, touched, shared, result)
+            _carry(shared, result.records["heard"])
+        return BankOutcome(
+            touched.rows, result.blocks, result.failed, result.records, result.due_us
+        )
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
-        for name, (rows, state) in outcome.states.items():
-            for field, values in state.items():
-                self._states[name][field][rows] = values
-            self._due_us[name][rows] = state["due_us"]
-        for failure in outcome.failed:
-            # It would be due again at every tick; the next frame tries anew.
-            self._due_us[failure.detector][failure.row] = NO_DUE_US
+        self._raw[outcome.rows] = _bytes(outcome.records)
+        # A detector that failed has no due time: it would fail at every tick. The next frame tries.
+        self._due_us[outcome.rows] = outcome.due_us
 
     def due_rows(self, stream_time_us: Ints) -> Ints:
         """Return the rows for which a tick to that stream time, shape (n_rows,), matters."""
-        due = np.zeros(self.n_rows, np.bool_)
-        for due_us in self._due_us.values():
-            due |= due_us <= stream_time_us
-        return np.flatnonzero(due)
+        return np.flatnonzero(self._due_us[: self.n_rows] <= stream_time_us)
 
     def next_due_us(self) -> int:
         """Return the first due stream time of all lifts, ``NO_DUE_US`` if none waits [µs]."""
-        return min(
-            (int(d.min(initial=NO_DUE_US)) for d in self._due_us.values()), default=NO_DUE_US
-        )
+        return int(self._due_us[: self.n_rows].min(initial=NO_DUE_US))
+
+    def records(self, rows: ArrayLike) -> Records:
+        """Return a copy of the state of some rows."""
+        index = np.asarray(rows, np.int64)
+        return self._raw[: self.n_rows][index].view(self._layout.dtype).reshape(len(index))
 
     def snapshot(self, rows: ArrayLike) -> dict[str, NDArray[Any]]:
-        """Return the state of some rows as raw arrays, keys ``<detector>.<field>``."""
+        """Return the state of some rows as raw arrays: records (k, bytes), due times (k,)."""
         index = np.asarray(rows, np.int64)
-        return {
-            f"{d.name}.{field.name}": self._states[d.name][field.name][index]
-            for d in self.detectors
-            for field in d.layout
-        }
+        due_us = self._due_us[: self.n_rows]
+        return {"records": self._raw[: self.n_rows][index], "due_us": due_us[index]}
 
     def restore(self, rows: ArrayLike, arrays: Mapping[str, NDArray[Any]], layout: str) -> None:
         """Put back what ``snapshot`` gave; raises ``LayoutMismatch`` before anything changes."""
         if layout != self.layout:
             raise LayoutMismatch(f"snapshot holds {layout!r}, this version wants {self.layout!r}")
         index = np.asarray(rows, np.int64)
-        for d in self.detectors:
-            for field in d.layout:
-                self._states[d.name][field.name][index] = arrays[f"{d.name}.{field.name}"]
-            self._due_us[d.name][index] = arrays[f"{d.name}.due_us"]
+        self._raw[index] = arrays["records"]
+        self._due_us[index] = arrays["due_us"]
 
     def _touched(
         self, batch: FrameBatch, now_us: Ints | None, due_rows: ArrayLike | None
@@ -232,34 +310,35 @@ class Bank:
         rows = np.union1d(dense_row, extra)
         frames = batch.replace(row=np.searchsorted(rows, dense_row))
         now = np.full(len(rows), NEVER_US) if now_us is None else now_us[rows]
-        return _Touched(rows, frames, now)
+        before = self.records(rows)
+        before.flags.writeable = False
+        return _Touched(rows, frames, now, before)
 
     def _guarded(
-        self,
-        detector: Detector,
-        touched: _Touched,
-        shared: LiftFrames,
-        failed: list[DetectorFailure],
-    ) -> list[tuple[Ints, State, Transitions]]:
+        self, detector: Detector, touched: _Touched, shared: LiftFrames, result: _Result
+    ) -> None:
         """Step one detector; after an exception by halves, down to the lift at fault."""
         rows = touched.rows
-        state = {name: a[rows] for name, a in self._states[detector.name].items()}
-        params = gathered(self._params[detector.name], rows)
+        params = self._params.of(detector.name, rows)
         try:
-            after, found = detector.step(state, shared, touched.now_us, params)
+            stepped = detector.step(touched.before[detector.name], shared, params)
+            after = _checked(detector, stepped.state)
         except Exception as error:  # noqa: BLE001  # any bug of a rule; one lift pays, and is shown
             if len(rows) == 1:
                 text = f"{type(error).__name__}: {error}"
-                failed.append(DetectorFailure(int(rows[0]), detector.name, text))
-                return []
+                result.failed.append(DetectorFailure(int(rows[0]), detector.name, text))
+                return
             half = len(rows) // 2
-            parts = (touched.part(0, half), touched.part(half, len(rows)))
-            return [
-                piece
-                for part in parts
-                for piece in self._guarded(detector, part, part.lift_frames(), failed)
-            ]
-        return [(rows, after, found)]
+            for low, high in ((0, half), (half, len(rows))):
+                part = touched.part(low, high)
+                self._guarded(detector, part, part.lift_frames(), result.part(low, high))
+            return
+        for name, values in after.items():
+            result.records[detector.name][name] = values
+        np.minimum(result.due_us, stepped.due_us, out=result.due_us)
+        result.blocks.extend(
+            block.at_rows(rows, self._params.version) for block in stepped.found if len(block)
+        )
 
 
 def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...] = BANK) -> None:
@@ -272,10 +351,25 @@ def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...
                 converted(key, specs[key][1], value)
 
 
-def _joined(detector: Detector, pieces: list[tuple[Ints, State]]) -> tuple[Ints, State]:
-    if len(pieces) == 1:
-        return pieces[0]
-    rows = np.concatenate([rows for rows, _ in pieces] or [np.empty(0, np.int64)])
-    empty = initial_state(detector, 0)
-    names = [f.name for f in detector.layout]
-    return rows, {n: np.concatenate([s[n] for _, s in pieces] or [empty[n]]) for n in names}
+def _checked(detector: Detector, state: State) -> Mapping[str, NDArray[Any]]:
+    """Return a detector's new fields; one that it forgot is an error of its own."""
+    return {f.name: state[f.name] for f in detector.layout}
+
+
+def _carry(shared: LiftFrames, after: Records) -> None:
+    """Write what the frames told into the records."""
+    after["time_us"] = shared.lift.line.t_us[shared.segments.last_at]
+    for unit, heard in (("lift", shared.lift), ("escalator", shared.escalator)):
+        if heard.mine.any() or unit == "lift":
+            fields = after[unit]
+            for name, values in heard.after().items():
+                fields[name] = values
+
+
+def _copied(records: Records) -> Records:
+    """Copy byte by byte, padding included, so that equal states are equal bytes."""
+    return _bytes(records).copy().view(records.dtype).reshape(len(records))
+
+
+def _bytes(records: Records) -> NDArray[np.uint8]:
+    return records.view(np.uint8).reshape(len(records), records.dtype.itemsize)

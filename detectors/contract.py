@@ -2,9 +2,9 @@
 
 A detector is a pure function over *compact* state: one element per lift that a step touches. It
 reads no clock, writes into none of its arguments and lets only ``Transitions`` out. What it may
-rely on: frames of a row come in stepping order, the segments are ready, state has its layout.
-What it leaves to others: gathering, scattering, isolation of failures (``bank.py``), alarms
-(``alerting``).
+rely on: frames of a row come in stepping order, the segments are ready, columns are held, state has
+its layout. What it leaves to others: gathering, scattering, isolation of failures (``bank.py``),
+holding columns (``signals.py``), alarms (``alerting``).
 
 Invariants, proven for every detector by ``tests/contract/test_detector_battery.py``: equal to its
 oracle; any split into batches, any permutation of lifts, snapshot, growth and ticks are invisible.
@@ -13,13 +13,14 @@ oracle; any split into batches, any permutation of lifts, snapshot, growth and t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.parameters import LiftParams
-from detectors.segments import Segments
+from detectors.segments import Ints, Segments
+from detectors.signals import Heard
 from telemetry.batch import FrameBatch
 from telemetry.findings import FindingKind
 from telemetry.transitions import FIXED, Transitions
@@ -27,7 +28,7 @@ from telemetry.transitions import FIXED, Transitions
 NO_DUE_US: Final = int(np.iinfo("i8").max)
 """Due time of a row that waits for nothing [µs]."""
 
-State: TypeAlias = Mapping[str, NDArray[Any]]
+State: TypeAlias = Mapping[str, NDArray[Any]] | NDArray[Any]
 """State arrays by field name, each of shape (m,); treated as immutable."""
 
 
@@ -42,11 +43,15 @@ class GapPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One array of a detector's state: name with unit, dtype, value for a lift never seen."""
+    """One array of a detector's state: name with unit, dtype, value for a lift never seen.
+
+    ``shape``: of the value of one lift, for a small table; () = a scalar.
+    """
 
     name: str
     dtype: str
     initial: float | int | bool
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,29 @@ class LiftFrames:
         ``n`` frames sorted by (compact row, stepping order); column ``row`` holds 0 ... m - 1.
     segments
         Where the frames of each row begin and end.
-    of_lift
-        Frames that are a lift's and not an escalator's or walk's, shape (n,).
+    now_us
+        Stream time up to which windows complete, shape (m,) [µs]. A value that is not above the
+        time of the row's last frame is no tick. It is in the times of ``lift`` and ``escalator``.
+    lift, escalator
+        What frames of lifts, and those of escalators and walks, told. A rule listens to one.
     """
 
     frames: FrameBatch
     segments: Segments
-    of_lift: NDArray[np.bool_]
+    now_us: Ints
+    lift: Heard
+    escalator: Heard
+
+
+class Stepped(NamedTuple):
+    """What a step leads to."""
+
+    state: State
+    """New arrays of shape (m,) for every field of the layout."""
+    due_us: Ints
+    """Next stream time at which a tick would tell something, shape (m,) [µs], or ``NO_DUE_US``."""
+    found: tuple[Transitions, ...]
+    """With compact rows, each sorted by (t_us, row), else in the order in which they came about."""
 
 
 class Detector(Protocol):
@@ -93,7 +114,7 @@ class Detector(Protocol):
 
     @property
     def layout(self) -> tuple[Field, ...]:
-        """Fields of its state. One is ``due_us``: the next stream time at which a tick matters."""
+        """Fields of its own state; columns and times are held for it."""
         ...
 
     @property
@@ -101,9 +122,7 @@ class Detector(Protocol):
         """Frozen dataclass of thresholds, each a scalar or an array over rows."""
         ...
 
-    def step(
-        self, state: State, batch: LiftFrames, now_us: NDArray[np.int64], params: Any
-    ) -> tuple[State, Transitions]:
+    def step(self, state: State, batch: LiftFrames, params: Any) -> Stepped:
         """Advance ``m`` lifts by their frames, then by stream time alone.
 
         Parameters
@@ -111,31 +130,23 @@ class Detector(Protocol):
         state
             Fields of ``layout``, shape (m,).
         batch
-            ``n`` frames of these lifts, possibly none.
-        now_us
-            Stream time up to which windows complete, shape (m,) [µs]. A value that is not above
-            the time of the row's last frame is no tick.
+            Frames of these lifts, possibly none, and what they told.
         params
             Instance of ``params_type`` with scalars or arrays of shape (m,).
-
-        Returns
-        -------
-        state
-            New arrays of shape (m,).
-        transitions
-            With compact rows, sorted by (t_us, row), else in the order in which they came about.
         """
         ...
 
 
 def initial_state(detector: Detector, m: int) -> dict[str, NDArray[Any]]:
     """Return the state of ``m`` lifts that were never seen."""
-    return {f.name: np.full(m, f.initial, f.dtype) for f in detector.layout}
+    return {f.name: np.full((m, *f.shape), f.initial, f.dtype) for f in detector.layout}
 
 
 def layout_text(detector: Detector) -> str:
     """Spell name, version and fields of a detector's state, to be compared after a restart."""
-    fields = ",".join(f"{f.name}:{np.dtype(f.dtype).str}" for f in detector.layout)
+    fields = ",".join(
+        f"{f.name}:{np.dtype(f.dtype).str}{'x'.join(map(str, f.shape))}" for f in detector.layout
+    )
     return f"{detector.name}/{detector.version}({fields})"
 
 
@@ -146,12 +157,16 @@ def written(
     values: Mapping[str, NDArray[Any]],
     thresholds: Mapping[str, NDArray[Any]],
 ) -> Transitions:
-    """Return events, given in the order in which they came about, as sorted transitions."""
+    """Return events, given in the order in which they came about, as sorted transitions.
+
+    ``columns`` has all of ``FIXED`` but the version of the parameters, which the bank knows.
+    """
     order = np.lexsort((columns["row"], columns["t_us"]))  # stable
+    given = {**columns, "parameters": np.zeros(len(order), "i4")}
     return Transitions(
         detector.name,
         detector.version,
-        {name: columns[name][order].astype(dtype) for name, dtype in FIXED.items()},
+        {name: given[name][order].astype(dtype) for name, dtype in FIXED.items()},
         {name: array[order] for name, array in criteria.items()},
         {name: array[order] for name, array in values.items()},
         {name: array[order] for name, array in thresholds.items()},

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detectors.contract import Field, State
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
-from telemetry.columns import UNKNOWN, Door
+from telemetry.columns import Door
 
 RELEASE_SOURCE: Final = (
     "practice: contact bounce is shorter, the shortest dwell of an office door (2 s) longer"
@@ -56,13 +56,11 @@ class Openings:
 
 
 OPENING_FIELDS: Final = (
-    Field("door", "i1", UNKNOWN),
-    Field("zone", "i1", UNKNOWN),
     Field("open_since_us", "i8", NEVER_US),
     Field("open_for_us", "i8", 0),
     Field("opening_believed", "?", False),
 )
-"""State of a detector that asks for openings; ``door`` and ``zone`` as last told."""
+"""State of a detector that asks for openings."""
 
 
 def openings(
@@ -108,7 +106,7 @@ def openings(
 
 
 def state_after(doors: Openings) -> dict[str, NDArray[np.int64] | Bools]:
-    """Return the fields of ``OPENING_FIELDS`` along the strip, but for the held columns."""
+    """Return the fields of ``OPENING_FIELDS`` along the strip."""
     return {
         "open_since_us": doors.since_us,
         "open_for_us": doors.lasted_us,

@@ -20,7 +20,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, written
+from detectors.contract import (
+    NO_DUE_US,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.entrapment_criteria import (
     BETWEEN,
     CRITERIA_FIELDS,
@@ -42,7 +50,6 @@ _OWN_FIELDS: Final = (
     Field("class_since_us", "i8", NEVER_US),  # since when the class has been what it is
     Field("raised_onset_us", "i8", NEVER_US),  # onset of the active alarm, frozen
     Field("tick_raise_us", "i8", NEVER_US),  # t_us of the active alarm if a tick raised it
-    Field("due_us", "i8", NO_DUE_US),
     Field("kind", "i1", NO_CLASS),  # class under which the active alarm was raised; 0 = none
     Field("kind_now", "i1", NO_CLASS),  # class of the active alarm as it is now
 )
@@ -62,17 +69,14 @@ class EntrapmentDetector:
     layout: tuple[Field, ...] = CRITERIA_FIELDS + _OWN_FIELDS
     params_type: type[EntrapmentParams] = EntrapmentParams
 
-    def step(
-        self, state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParams
-    ) -> tuple[State, Transitions]:
+    def step(self, state: State, batch: LiftFrames, params: EntrapmentParams) -> Stepped:
         """Advance ``m`` lifts; see ``contract.Detector.step``."""
         params = spread_all(params, batch.segments.row)
-        judged = judge(state, batch, now_us, params)
+        judged = judge(state, batch.lift, params)
         pending = _pending(state, judged, params)
         alarm = _alarms(state, judged, pending, params)
-        return _state_after(judged, pending, alarm), _transitions(
-            self, judged, pending, alarm, params
-        )
+        found = _transitions(self, judged, pending, alarm, params)
+        return Stepped(_state_after(judged, pending, alarm), _due_us(judged, pending, alarm), found)
 
 
 class _Pending(NamedTuple):
@@ -183,25 +187,30 @@ def _alarms(
 
 
 def _state_after(judged: Judgement, pending: _Pending, alarm: _Alarms) -> State:
-    """Return the state after the last element of each row, with the next due time."""
+    """Return the state after the last element of each row."""
     at = judged.line.segments.last_at
     active = alarm.active
-    other_class = active & (judged.location != NO_CLASS) & (judged.location != alarm.kind_now)
-    releasing = active & judged.doors.is_open & ~judged.doors.believed
-    due_us = np.where(judged.holds & ~active, pending.complete_us, NO_DUE_US)
-    due_us = np.where(other_class, np.minimum(due_us, alarm.update_us), due_us)
-    due_us = np.where(releasing, np.minimum(due_us, judged.doors.deadline_us), due_us)
     own = {
         "onset_us": pending.onset_us,
         "interrupted_us": pending.interrupted_us,
         "class_since_us": alarm.class_since_us,
         "raised_onset_us": np.where(active, alarm.onset_us, NEVER_US),
         "tick_raise_us": np.where(active, alarm.tick_raise_us, NEVER_US),
-        "due_us": due_us,
         "kind": np.where(active, alarm.kind, np.int8(NO_CLASS)),
         "kind_now": np.where(active, alarm.kind_now, np.int8(NO_CLASS)),
     }
     return {**state_after(judged), **{name: values[at] for name, values in own.items()}}
+
+
+def _due_us(judged: Judgement, pending: _Pending, alarm: _Alarms) -> Ints:
+    """Return the next stream time at which a tick would tell something."""
+    at = judged.line.segments.last_at
+    active = alarm.active
+    other_class = active & (judged.location != NO_CLASS) & (judged.location != alarm.kind_now)
+    releasing = active & judged.doors.is_open & ~judged.doors.believed
+    due_us = np.where(judged.holds & ~active, pending.complete_us, NO_DUE_US)
+    due_us = np.where(other_class, np.minimum(due_us, alarm.update_us), due_us)
+    return np.where(releasing, np.minimum(due_us, judged.doors.deadline_us), due_us)[at]
 
 
 def _transitions(
@@ -210,11 +219,11 @@ def _transitions(
     pending: _Pending,
     alarm: _Alarms,
     params: EntrapmentParams,
-) -> Transitions:
+) -> tuple[Transitions, ...]:
     """Write down what happened, with its evidence."""
     at = np.flatnonzero(alarm.raised | alarm.updated | alarm.cleared)
     if not len(at):
-        return Transitions.none(rule.name, rule.version)
+        return ()
     raised, cleared, late = alarm.raised[at], alarm.cleared[at], pending.late[at]
     ended_us = np.where(late, judged.line.t_us[at], judged.doors.since_us[at])
     later_us = np.where(cleared, ended_us, alarm.update_us[at])
@@ -228,7 +237,7 @@ def _transitions(
         "change": np.select([raised, cleared], [Change.RAISED, Change.CLEARED], Change.UPDATED),
         "reason": np.where(cleared, ended_by, ClearReason.NONE),
         "confidence": np.where(cleared, Confidence.CERTAIN, _confidence(judged)[at]),
-        "last_seen_us": judged.seen_us[at],
+        "last_seen_us": judged.heard.seen_us[at],
     }
     criteria, values = evidence(judged, at)
     limits = {
@@ -239,7 +248,7 @@ def _transitions(
     }
     size = len(judged.line.segments)
     applied = {name: np.broadcast_to(limit, size)[at] for name, limit in limits.items()}
-    return written(rule, columns, criteria, values, applied)
+    return (written(rule, columns, criteria, values, applied),)
 
 
 def _confidence(judged: Judgement) -> NDArray[Any]:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import doors as door_openings
-from detectors.contract import Field, LiftFrames, State
+from detectors.contract import Field, State
 from detectors.doors import OPENING_FIELDS, Openings, openings
 from detectors.entrapment_params import EntrapmentParams
-from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
-from detectors.signals import BUTTON_CODE, held, held_code, tells
+from detectors.segments import Bools, Ints, Segments, Timeline
+from detectors.signals import BUTTON_CODE, MAINS_OFF_CODE, Heard
 from telemetry.columns import UNKNOWN, Door, Mode, Power
 from telemetry.findings import FindingKind
 
@@ -26,28 +26,17 @@ BETWEEN: Final = int(FindingKind.ENTRAPMENT_BETWEEN_LANDINGS)
 LANDING: Final = int(FindingKind.ENTRAPMENT_AT_LANDING)
 """Class of an element: the number of its finding kind, or 0 for none."""
 
-MAINS_OFF_CODE: Final = 41
 SUPPRESSING_MODES: Final = (Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER)
 SHUT_DOORS: Final = (Door.CLOSING, Door.CLOSED, Door.LOCKED, Door.HELD)
 """Door states that are known and neither opening nor open."""
 LATCHING_DOORS: Final = (Door.CLOSING, Door.CLOSED)
-_INPUTS: Final = ("car", "speed_mps", "zone", "door", "passenger", "mode", "power", "button")
-_SHOWN: Final = ("floor", "height_m")
+_SHOWN: Final = (
+    *("speed_mps", "height_m", "floor", "car", "door", "mode", "power", "button"),
+    *("passenger", "zone"),
+)
 _MAX_OPENINGS: Final = 255
 
 CRITERIA_FIELDS: Final = (
-    Field("time_us", "i8", NEVER_US),  # of the last frame
-    Field("told_us", "i8", NEVER_US),  # of the last frame that told any input
-    Field("speed_mps", "f4", np.nan),
-    Field("height_m", "f4", np.nan),
-    Field("floor", "i2", UNKNOWN),
-    Field("passenger", "i2", UNKNOWN),
-    Field("car", "i1", UNKNOWN),
-    Field("mode", "i1", UNKNOWN),
-    Field("power", "i1", UNKNOWN),
-    Field("mains_code", "i1", UNKNOWN),  # code 41 among the codes: 1, not: 0
-    Field("button", "i1", UNKNOWN),
-    Field("button_code", "i1", UNKNOWN),  # code 90 likewise
     Field("stop_mode", "i1", UNKNOWN),  # mode in the first frame of this stop
     Field("latched", "?", False),  # somebody inside
     Field("called", "?", False),  # button pressed in this stop
@@ -61,8 +50,7 @@ class Judgement(NamedTuple):
     """What is so at each element; arrays of shape (n + m,)."""
 
     line: Timeline
-    seen_us: Ints  # newest frame that told any input
-    held: dict[str, NDArray[Any]]  # columns as last told, by field name
+    heard: Heard
     doors: Openings
     stopped: Bools
     doubtful: Bools  # "running" at no speed
@@ -81,10 +69,11 @@ class Judgement(NamedTuple):
     holds: Bools  # a class, and the mode allows it
 
 
-def judge(state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParams) -> Judgement:
+def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     """Judge every element; ``params`` are spread over the strip."""
-    seg, now = batch.segments, _held_columns(state, batch)
-    line = Timeline.of(seg, state["time_us"], batch.frames["time_us"], now_us, now.pop("told"))
+    line, seg = heard.line, heard.segments
+    now = {name: heard.held(name) for name in _SHOWN}
+    mains_code, button_code = heard.code(MAINS_OFF_CODE), heard.code(BUTTON_CODE)
     doors = openings(state, line, now["door"], now["zone"], params.release_hold_us)
     seen_shut_in = (now["passenger"] > 0) & _among(now["door"], LATCHING_DOORS)
     latched = seg.latch(
@@ -93,7 +82,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParam
     stopped, doubtful = _motion(now, params.moving_speed_mps)
     at_rest = stopped | doubtful
     stop_begins = _stop_begins(seg, at_rest, doors)
-    pressed = (now["button"] == 1) | (now["button_code"] == 1)
+    pressed = (now["button"] == 1) | (button_code == 1)
     presses = np.where(seg.is_head, seg.join(state["press_unanswered"], False), seg.rises(pressed))
     press_unanswered = seg.latch(presses, doors.believed)
     called = _called(state, seg, pressed & press_unanswered, stop_begins)
@@ -107,8 +96,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParam
     location = _location(now, at_rest, inside, called)
     return Judgement(
         line=line,
-        seen_us=line.since(line.told, state["told_us"]),
-        held=now,
+        heard=heard,
         doors=doors,
         stopped=stopped,
         doubtful=doubtful,
@@ -122,7 +110,7 @@ def judge(state: State, batch: LiftFrames, now_us: Ints, params: EntrapmentParam
         openings=count,
         called=called,
         press_unanswered=press_unanswered,
-        mains_off=(now["power"] == Power.BATTERY) | (now["mains_code"] == 1),
+        mains_off=(now["power"] == Power.BATTERY) | (mains_code == 1),
         location=location,
         holds=(location != NO_CLASS) & ~suppressed,
     )
@@ -133,39 +121,6 @@ def _among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
     table = np.zeros(256, np.bool_)
     table[list(chosen)] = True
     return table[values.astype(np.uint8)]
-
-
-def _held_columns(state: State, batch: LiftFrames) -> dict[str, NDArray[Any]]:
-    """Hold every column along the strip; ``told`` marks frames that told any input."""
-    seg, frames = batch.segments, batch.frames
-    told = {name: tells(batch, name) for name in (*_INPUTS, *_SHOWN)}
-    now = {
-        name: held(batch, state[name], frames[name], told[name])
-        for name in told
-        if name != "speed_mps"
-    }
-    now["speed_mps"] = _held_speed(state, batch, now["car"], told["speed_mps"])
-    mains_on = told["power"] & (frames["power"] == Power.MAINS)
-    let_go = told["button"] & (frames["button"] == 0)
-    now["mains_code"] = held_code(batch, state["mains_code"], MAINS_OFF_CODE, mains_on)
-    now["button_code"] = held_code(batch, state["button_code"], BUTTON_CODE, let_go)
-    any_told = np.logical_or.reduce([told[name] for name in _INPUTS]) | tells(batch, "codes")
-    now["told"] = seg.at_frames(any_told)
-    return now
-
-
-def _held_speed(
-    state: State, batch: LiftFrames, car: NDArray[np.int8], told: Bools
-) -> NDArray[np.float32]:
-    """Hold the speed until the car changes between stopped and running without telling one.
-
-    A speed from before such a change says nothing about now: a terminal that tells the speed of
-    running cars only would otherwise look as if it ran for ever.
-    """
-    seg = batch.segments
-    strip = seg.join(state["speed_mps"], np.where(told, batch.frames["speed_mps"], np.nan))
-    marks = seg.at_frames(told) | seg.changes(car)
-    return seg.hold(strip, marks)
 
 
 def _motion(now: dict[str, NDArray[Any]], moving_speed_mps: Any) -> tuple[Bools, Bools]:
@@ -217,17 +172,14 @@ def _location(
 
 def state_after(judged: Judgement) -> dict[str, NDArray[Any]]:
     """Return the fields of ``CRITERIA_FIELDS`` after the last element of each row."""
-    line, at = judged.line, judged.line.segments.last_at
+    at = judged.line.segments.last_at
     after = {
-        "time_us": line.t_us,
-        "told_us": judged.seen_us,
         **door_openings.state_after(judged.doors),
         "stop_mode": judged.stop_mode,
         "latched": judged.latched,
         "called": judged.called,
         "press_unanswered": judged.press_unanswered,
         "openings": np.minimum(judged.openings, _MAX_OPENINGS).astype(np.uint8),
-        **judged.held,
     }
     return {f.name: after[f.name][at] for f in CRITERIA_FIELDS}
 
@@ -236,11 +188,13 @@ def evidence(
     judged: Judgement, at: Ints
 ) -> tuple[dict[str, NDArray[np.int8]], dict[str, NDArray[Any]]]:
     """Return named criteria (1, 0, -1 unknown) and values at elements ``at``, shape (k,)."""
-    now = {name: values[at] for name, values in judged.held.items()}
+    heard = judged.heard
+    now = {name: heard.held(name)[at] for name in _SHOWN}
+    mains_code, button_code = heard.code(MAINS_OFF_CODE)[at], heard.code(BUTTON_CODE)[at]
     unheard_motion = (now["car"] == UNKNOWN) & np.isnan(now["speed_mps"])
     unheard_opening = (now["door"] == UNKNOWN) | (now["zone"] == UNKNOWN)
-    unheard_mains = (now["power"] == UNKNOWN) & (now["mains_code"] == UNKNOWN)
-    unheard_button = (now["button"] == UNKNOWN) & (now["button_code"] == UNKNOWN)
+    unheard_mains = (now["power"] == UNKNOWN) & (mains_code == UNKNOWN)
+    unheard_button = (now["button"] == UNKNOWN) & (button_code == UNKNOWN)
     criteria = {
         "stopped": _tri(judged.stopped[at], unheard_motion | judged.doubtful[at]),
         "in_zone": now["zone"],
@@ -253,8 +207,7 @@ def evidence(
         "button_pressed": _tri(judged.called[at], unheard_button & ~judged.called[at]),
         "mode_allows": _tri(judged.mode_allows[at]),
     }
-    shown = ("speed_mps", "height_m", "floor", "car", "door", "mode", "power", "button")
-    values = {name: now[name] for name in (*shown, "passenger")}
+    values = {name: now[name] for name in _SHOWN if name != "zone"}
     values["stop_mode"] = judged.stop_mode[at]
     values["people"] = np.where(now["passenger"] > 1, now["passenger"], UNKNOWN)
     return criteria, values

@@ -7,6 +7,8 @@ and gathers them for a step. It knows no particular threshold.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -64,57 +66,109 @@ def plain(key: str, low: float, high: float, dtype: str, source: str) -> dict[st
     return {_SPEC: Threshold(key, low, high, 1, dtype, source)}
 
 
-def thresholds(params_type: type[LiftParams]) -> dict[str, tuple[str, Threshold]]:
+@cache
+def thresholds(params_type: type[LiftParams]) -> Mapping[str, tuple[str, Threshold]]:
     """Return field name and threshold by outside key."""
     specs = {f.name: f.metadata[_SPEC] for f in fields(params_type)}
-    return {spec.key: (name, spec) for name, spec in specs.items()}
-
-
-def dense(params_type: type[P], n_rows: int) -> P:
-    """Return defaults as arrays over ``n_rows`` lifts."""
-    specs = thresholds(params_type).values()
-    default = params_type()
-    return replace(
-        default, **{name: np.full(n_rows, getattr(default, name), s.dtype) for name, s in specs}
-    )
-
-
-def grown(params: P, n_rows: int) -> P:
-    """Return params over more lifts, the new ones with defaults."""
-    fresh = dense(type(params), n_rows)
-    for name, _ in thresholds(type(params)).values():
-        old = getattr(params, name)
-        getattr(fresh, name)[: len(old)] = old
-    return fresh
-
-
-def gathered(params: P, rows: NDArray[Any]) -> P:
-    """Return the params of some rows."""
-    names = [name for name, _ in thresholds(type(params)).values()]
-    return replace(params, **{name: getattr(params, name)[rows] for name in names})
+    return MappingProxyType({spec.key: (name, spec) for name, spec in specs.items()})
 
 
 def spread_all(params: P, row: NDArray[Any]) -> P:
     """Return params per element of a strip: arrays over lifts by ``row``, scalars as they are."""
-    spread = {}
-    for name, _ in thresholds(type(params)).values():
-        value = getattr(params, name)
-        spread[name] = value[row] if isinstance(value, np.ndarray) else value
-    return replace(params, **spread)
+    values = {name: getattr(params, name) for name, _ in thresholds(type(params)).values()}
+    spread = {name: v[row] for name, v in values.items() if isinstance(v, np.ndarray)}
+    return replace(params, **spread) if spread else params
 
 
-def set_overrides(params: LiftParams, row: int, overrides: Mapping[str, Any]) -> None:
-    """Give one lift of arrays over lifts the defaults, changed by ``overrides``; in place.
+def chosen(params_type: type[P], overrides: Mapping[str, Any]) -> P:
+    """Return the defaults, changed by ``overrides``.
 
     Keys of other detectors are passed over; ``check_keys`` finds keys of none. Raises
-    ``ParamError`` before anything changes.
+    ``ParamError`` that names the key.
     """
-    default, chosen = type(params)(), {}
-    for key, (name, spec) in thresholds(type(params)).items():
-        value = getattr(default, name)
-        chosen[name] = converted(key, spec, overrides[key]) if key in overrides else value
-    for name, value in chosen.items():
-        getattr(params, name)[row] = value
+    values = {
+        name: converted(key, spec, overrides[key])
+        for key, (name, spec) in thresholds(params_type).items()
+        if key in overrides
+    }
+    return replace(params_type(), **values)
+
+
+class ParamTable:
+    """Parameters of ``n_rows`` lifts: equal sets are held once, and lifts name their set.
+
+    Parameters
+    ----------
+    params_types
+        Those of the detectors, by detector name.
+    """
+
+    def __init__(self, params_types: Mapping[str, type[LiftParams]]) -> None:
+        self._types = params_types
+        self._overrides: list[dict[str, Any]] = []
+        self._number: dict[tuple[Any, ...], int] = {}
+        self._columns: dict[str, dict[str, NDArray[Any]]] = {}
+        self._single: dict[tuple[str, int], LiftParams] = {}
+        self._set_of = np.empty(0, "i4")
+        self.version = np.empty(0, "i4")
+        """Version of the parameters of each row, as told."""
+        self._intern({})
+
+    def grow(self, n_rows: int) -> None:
+        """Give further rows the defaults."""
+        new = np.zeros(n_rows - len(self._set_of), "i4")
+        self._set_of = np.concatenate([self._set_of, new])
+        self.version = np.concatenate([self.version, new])
+
+    def put(self, row: int, overrides: Mapping[str, Any], version: int) -> None:
+        """Give one row the defaults, changed by ``overrides``; raises ``ParamError``."""
+        self._set_of[row] = self._intern(overrides)
+        self.version[row] = version
+        if len(self._overrides) > 2 * len(self._set_of) + 64:
+            self._forget_unused()
+
+    def of(self, name: str, rows: NDArray[Any]) -> Any:
+        """Return a detector's parameters for some rows: scalars where all have the same."""
+        sets = self._set_of[rows]
+        first = int(sets[0]) if len(sets) else 0
+        if not len(sets) or (sets == first).all():
+            key = name, first
+            if key not in self._single:
+                self._single[key] = chosen(self._types[name], self._overrides[first])
+            return self._single[key]
+        columns = self._columns_of(name)
+        return replace(
+            self._types[name](), **{field: column[sets] for field, column in columns.items()}
+        )
+
+    def _intern(self, overrides: Mapping[str, Any]) -> int:
+        key = tuple(sorted(overrides.items()))
+        if key not in self._number:
+            for params_type in self._types.values():
+                chosen(params_type, overrides)  # raises before anything changes
+            self._number[key] = len(self._overrides)
+            self._overrides.append(dict(overrides))
+            self._columns.clear()
+        return self._number[key]
+
+    def _columns_of(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the fields in which the sets of a detector differ, each over all sets."""
+        if name not in self._columns:
+            sets = [chosen(self._types[name], given) for given in self._overrides]
+            made = {}
+            for field, spec in thresholds(self._types[name]).values():
+                values = np.array([getattr(one, field) for one in sets], spec.dtype)
+                made[field] = values
+            self._columns[name] = {f: v for f, v in made.items() if (v != v[0]).any()}
+        return self._columns[name]
+
+    def _forget_unused(self) -> None:
+        used, numbers = np.unique(np.append(self._set_of, 0), return_inverse=True)
+        self._overrides = [self._overrides[i] for i in used]
+        self._number = {tuple(sorted(o.items())): i for i, o in enumerate(self._overrides)}
+        self._set_of = numbers[:-1].astype("i4")
+        self._columns.clear()
+        self._single.clear()
 
 
 def check_keys(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -77,6 +77,22 @@ class Segments:
         """Return the number of elements, ``n + m``."""
         return len(self.row)
 
+    def part(self, rows: Bools) -> "tuple[Segments, Ints]":
+        """Return the strip of some rows alone, and the index here of each of its elements.
+
+        ``rows``: marks of the rows to keep, shape (m,); they are numbered anew, in order.
+        """
+        kept = np.flatnonzero(rows[self.row])
+        number = np.cumsum(rows) - 1
+        is_head = self.is_head[kept]
+        head_at = np.flatnonzero(is_head)
+        index = np.arange(len(kept))
+        before = index - 1
+        before[head_at] = head_at
+        last_at = np.append(head_at[1:], len(kept)) - 1 if len(head_at) else head_at
+        row, frame_at = number[self.row[kept]], np.flatnonzero(~is_head)
+        return Segments(index, row, is_head, head_at, last_at, frame_at, before), kept
+
     def at_frames(self, marks: Bools) -> Bools:
         """Lay out marks of frames (n,) in a strip; heads are not marked."""
         strip = np.zeros(len(self), np.bool_)
@@ -166,14 +182,23 @@ class Timeline:
         cls, segments: Segments, carried_us: Ints, time_us: Ints, now_us: Ints, told: Bools
     ) -> Self:
         """Build from the time carried in (m,), of the frames (n,), and of the tick (m,)."""
-        t_us = _in_order(segments, segments.join(carried_us, time_us))
-        end_us = np.empty_like(t_us)
-        end_us[:-1] = t_us[1:]
-        last_us = t_us[segments.last_at]
-        end_us[segments.last_at] = np.where(now_us > last_us, now_us + 1, NEVER_US)
+        t_us, end_us = times(segments, carried_us, time_us, now_us)
+        return cls.heard(segments, t_us, end_us, told)
+
+    @classmethod
+    def heard(cls, segments: Segments, t_us: Ints, end_us: Ints, told: Bools) -> Self:
+        """Build from times (strips) and the elements at which something was told."""
+        if told[segments.frame_at].all():
+            return cls(segments, t_us, end_us, told, told)
         last_told = segments.last(told)
         confirms = told[last_told] & (t_us[last_told] == t_us)
         return cls(segments, t_us, end_us, told, confirms)
+
+    def part(self, segments: Segments, kept: Ints) -> "Timeline":
+        """Return the timeline of the part of the strip that ``Segments.part`` gave."""
+        return Timeline(
+            segments, self.t_us[kept], self.end_us[kept], self.told[kept], self.confirms[kept]
+        )
 
     def reached(self, deadline_us: Ints) -> Bools:
         """Tell in which elements a deadline has passed while what the element says still held.
@@ -181,15 +206,16 @@ class Timeline:
         A frame at exactly the deadline counts only if it told something: it confirms. A frame at
         exactly the deadline that refutes is an element of its own and comes in time.
         """
-        return self._by_frame(deadline_us) | (deadline_us < self.end_us)
+        return self.by_frame(deadline_us) | (deadline_us < self.end_us)
 
     def by_tick(self, deadline_us: Ints) -> Bools:
         """Tell which of the deadlines reached were reached by the tick's time alone."""
         is_last = np.zeros(len(self.t_us), np.bool_)
         is_last[self.segments.last_at] = True
-        return is_last & ~self._by_frame(deadline_us) & (deadline_us < self.end_us)
+        return is_last & ~self.by_frame(deadline_us) & (deadline_us < self.end_us)
 
-    def _by_frame(self, deadline_us: Ints) -> Bools:
+    def by_frame(self, deadline_us: Ints) -> Bools:
+        """Tell which of the deadlines had passed when the element began."""
         return (deadline_us < self.t_us) | ((deadline_us == self.t_us) & self.confirms)
 
     def since(self, starts: Bools, carried_us: Ints) -> Ints:
@@ -197,6 +223,16 @@ class Timeline:
         times = self.t_us.copy()
         times[self.segments.head_at] = carried_us
         return self.segments.hold(times, starts)
+
+
+def times(segments: Segments, carried_us: Ints, time_us: Ints, now_us: Ints) -> tuple[Ints, Ints]:
+    """Return when each element begins and ends (``Timeline.t_us``, ``end_us``)."""
+    t_us = _in_order(segments, segments.join(carried_us, time_us))
+    end_us = np.empty_like(t_us)
+    end_us[:-1] = t_us[1:]
+    last_us = t_us[segments.last_at]
+    end_us[segments.last_at] = np.where(now_us > last_us, now_us + 1, NEVER_US)
+    return t_us, end_us
 
 
 def _in_order(segments: Segments, t_us: Ints) -> Ints:

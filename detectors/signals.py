@@ -1,24 +1,53 @@
-"""Sample-and-hold: what each column of a lift was last known to be.
+"""Sample-and-hold: what each column of a unit was last known to be, shared by all detectors.
 
-A missing key is unknown, and unknown changes nothing: the last known value goes on. Frames of
-escalators and walks tell nothing here; a frame without unit is a lift's (wire v1).
+A missing key is unknown, and unknown changes nothing: the last known value goes on. Frames of lifts
+and frames of escalators and walks are heard apart, and a rule listens to one of them; a frame
+without unit is a lift's (wire v1). Strips are made when first asked for and kept for the batch.
+Decides nothing about findings.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import LiftFrames
-from detectors.segments import Bools
+from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
 from telemetry.batch import FrameBatch
-from telemetry.columns import CODE_BIT, COLUMN, Door, Unit
+from telemetry.columns import CODE_BIT, COLUMN, COLUMN_NAMES, UNKNOWN, Door, Power, Unit
 
 BUTTON_CODE: Final = 90
 """National code of a pressed alarm button (GB/T 24476)."""
+MAINS_OFF_CODE: Final = 41
+"""National code of mains off (GB/T 24476)."""
 
+_ESCALATORS_ALONE: Final = (
+    *("handrail_left_pct", "handrail_right_pct", "step_frequency_hz"),
+    *("cover_open", "emergency_stop"),
+)
+LIFT_COLUMNS: Final = tuple(n for n in COLUMN_NAMES if n != "unit" and n not in _ESCALATORS_ALONE)
+ESCALATOR_COLUMNS: Final = (
+    *("mode", "car", "direction", "speed_mps", "power", "terminal_power", "safety_circuit"),
+    *("codes", *_ESCALATORS_ALONE),
+)
+"""Columns that are held for each."""
+
+_DENIED_BY: Final = {MAINS_OFF_CODE: ("power", int(Power.MAINS)), BUTTON_CODE: ("button", 0)}
+"""Keys that, told without a list of codes, end what an earlier list said."""
 _OTHER_UNITS: Final = (int(Unit.ESCALATOR), int(Unit.WALK))
 _DOOR_UNKNOWN: Final = int(Door.UNKNOWN)
+
+
+def held_dtype(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return the fields that carry these columns from batch to batch."""
+    return [("seen_us", "i8"), *((name, COLUMN[name].dtype) for name in columns)]
+
+
+def never_heard(columns: tuple[str, ...]) -> dict[str, Any]:
+    """Return their values for a unit that was never heard."""
+    return {"seen_us": NEVER_US, **{name: COLUMN[name].unknown for name in columns}}
 
 
 def from_lift(frames: FrameBatch) -> Bools:
@@ -27,26 +56,180 @@ def from_lift(frames: FrameBatch) -> Bools:
     return (unit != _OTHER_UNITS[0]) & (unit != _OTHER_UNITS[1])
 
 
-def tells(batch: LiftFrames, name: str) -> Bools:
-    """Tell which frames of lifts know column ``name``; door 0 is a word for unknown."""
-    values = batch.frames[name]
-    known = COLUMN[name].is_known(values) & batch.of_lift
-    return known & (values != _DOOR_UNKNOWN) if name == "door" else known
+@dataclass(frozen=True)
+class Strip:
+    """The strip of a batch with its times.
 
-
-def held(batch: LiftFrames, carried: NDArray[Any], values: NDArray[Any], told: Bools) -> NDArray:
-    """Hold a column along the strip: ``carried`` (m,), then each of ``values`` (n,) when told."""
-    seg = batch.segments
-    return seg.hold(seg.join(carried, values), seg.at_frames(told))
-
-
-def held_code(
-    batch: LiftFrames, carried: NDArray[np.int8], code: int, denied: Bools
-) -> NDArray[np.int8]:
-    """Hold whether a national code is active: 1, 0 or unknown.
-
-    A list of codes tells it. So does, without a list, a frame that denies it by another key.
+    Parameters
+    ----------
+    frames
+        ``n`` frames sorted by (compact row, stepping order).
+    segments
+        Where the frames of each row begin and end.
+    t_us, end_us
+        When each element begins and ends, shape (n + m,) [µs].
     """
-    listed = tells(batch, "codes")
-    active = np.where(listed, batch.frames["codes"] >> CODE_BIT[code] & 1, 0)
-    return held(batch, carried, active, listed | denied)
+
+    frames: FrameBatch
+    segments: Segments
+    t_us: Ints
+    end_us: Ints
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_last", {})
+
+    def last(self, told: Bools) -> Ints:
+        """Return ``Segments.last`` of marks of frames (n,); the same marks are laid out once."""
+        known: dict[bytes, Ints] = self._last  # pyright: ignore[reportAttributeAccessIssue]
+        key = told.tobytes()
+        if key not in known:
+            known[key] = self.segments.last(self.segments.at_frames(told))
+        return known[key]
+
+
+class Heard:
+    """What the frames of lifts, or those of escalators and walks, have told; along the strip.
+
+    Parameters
+    ----------
+    strip
+        The strip of the batch.
+    mine
+        Frames that are of such a unit, shape (n,).
+    carried
+        Fields of ``held_dtype`` as they stand before the batch, each of shape (m,).
+    columns
+        Columns that are held.
+    """
+
+    def __init__(
+        self,
+        strip: Strip,
+        mine: Bools,
+        carried: Mapping[str, NDArray[Any]] | NDArray[Any],
+        columns: tuple[str, ...],
+    ) -> None:
+        self._strip = strip
+        self._frames = strip.frames
+        self._mine = mine
+        self._carried = carried
+        self._columns = columns
+        self._told: dict[str, Bools] = {}
+        self._held: dict[str, NDArray[Any]] = {}
+        self._codes: dict[int, NDArray[np.int8]] = {}
+
+    @property
+    def segments(self) -> Segments:
+        """Where the frames of each row begin and end."""
+        return self._strip.segments
+
+    @property
+    def frames(self) -> FrameBatch:
+        """Return the frames of the batch; those of other units are among them (``mine``)."""
+        return self._frames
+
+    @property
+    def mine(self) -> Bools:
+        """Frames of such a unit, shape (n,)."""
+        return self._mine
+
+    def told(self, name: str) -> Bools:
+        """Tell which frames know column ``name``, shape (n,); door 0 is a word for unknown."""
+        if name not in self._told:
+            values = self._frames[name]
+            known = COLUMN[name].is_known(values) & self._mine
+            self._told[name] = known & (values != _DOOR_UNKNOWN) if name == "door" else known
+        return self._told[name]
+
+    def told_at(self, name: str) -> Bools:
+        """Mark the elements of the strip whose frame tells column ``name``; never a head."""
+        return self.segments.at_frames(self.told(name))
+
+    def held(self, name: str) -> NDArray[Any]:
+        """Hold a column along the strip, shape (n + m,); unknown until it was told.
+
+        The speed is forgotten where ``car`` changes in a frame that tells none: a speed from
+        before says nothing about now, and a terminal that tells the speed of running cars only
+        would otherwise look as if it ran for ever.
+        """
+        if name not in self._held:
+            make = self._held_speed if name == "speed_mps" else self._hold
+            self._held[name] = make(name)
+        return self._held[name]
+
+    def prior(self, name: str) -> NDArray[Any]:
+        """Return a held column one element earlier, within the row."""
+        return self.segments.prior(self.held(name))
+
+    def code(self, code: int) -> NDArray[np.int8]:
+        """Tell along the strip whether a national code is active: 1, 0, or -1 if never told.
+
+        A list of codes is complete. Codes 41 and 90 are also ended by a frame without a list that
+        tells mains on, or the button let go.
+        """
+        if code not in self._codes:
+            listed = self.held("codes")
+            bit = (listed >> CODE_BIT[code] & 1).astype(np.int8)
+            active = np.where(listed == UNKNOWN, np.int8(UNKNOWN), bit)
+            if code in _DENIED_BY and (active == 1).any():
+                active[self._denied(code)] = 0
+            self._codes[code] = active
+        return self._codes[code]
+
+    @cached_property
+    def line(self) -> Timeline:
+        """Times of the strip; told = frames that told any column of such a unit."""
+        told = np.zeros(len(self._frames), np.bool_)
+        for name in self._columns:
+            told |= self.told(name)
+            if np.array_equal(told, self._mine):
+                break
+        strip = self._strip
+        at = strip.segments.at_frames(told)
+        return Timeline.heard(strip.segments, strip.t_us, strip.end_us, at)
+
+    @cached_property
+    def seen_us(self) -> Ints:
+        """Time of the newest frame that told anything, along the strip; ``NEVER_US`` = none."""
+        return self.line.since(self.line.told, self._carried["seen_us"])
+
+    def after(self) -> dict[str, NDArray[Any]]:
+        """Return the fields of ``held_dtype`` after the batch, each of shape (m,)."""
+        at = self.segments.last_at
+        fields = {name: self._after(name, at) for name in self._columns}
+        for code, (name, _) in _DENIED_BY.items():
+            if name in self._columns:
+                ended = (fields["codes"] != UNKNOWN) & (self.code(code)[at] == 0)
+                fields["codes"] = np.where(
+                    ended, fields["codes"] & ~(1 << CODE_BIT[code]), fields["codes"]
+                )
+        fields["seen_us"] = self.seen_us[at]
+        return fields
+
+    def _after(self, name: str, at: Ints) -> NDArray[Any]:
+        if name in self._held or name == "speed_mps" or self.told(name).any():
+            return self.held(name)[at]
+        return self._carried[name]
+
+    def _hold(self, name: str) -> NDArray[Any]:
+        told = self.told(name)
+        strip = self.segments.join(self._carried[name], self._frames[name])
+        if told.all():
+            return strip
+        return strip[self._strip.last(told)]
+
+    def _held_speed(self, name: str) -> NDArray[Any]:
+        seg, told = self.segments, self.told(name)
+        strip = seg.join(self._carried[name], np.where(told, self._frames[name], np.nan))
+        if told.all():
+            return strip
+        return seg.hold(strip, seg.at_frames(told) | seg.changes(self.held("car")))
+
+    def _denied(self, code: int) -> Bools:
+        """Mark elements since whose last list of codes a frame without a list denied the code."""
+        name, value = _DENIED_BY[code]
+        if name not in self._columns:
+            return np.zeros(len(self.segments), np.bool_)
+        listed = self.told("codes")
+        denies = self.told(name) & (self._frames[name] == value) & ~listed
+        return self._strip.last(denies) > self._strip.last(listed)

@@ -25,6 +25,7 @@ FIXED = {
     "reason": "i1",  # ClearReason
     "confidence": "i1",  # Confidence
     "last_seen_us": "i8",  # time of the newest frame known then; nothing is known after it
+    "parameters": "i4",  # version of the parameters that judged; 0 = defaults
 }
 
 
@@ -66,9 +67,13 @@ class Transitions:
         """Return no transitions."""
         return cls(rule, version, {name: np.empty(0, dtype) for name, dtype in FIXED.items()})
 
-    def at_rows(self, rows: NDArray[Any]) -> Self:
-        """Return them with every ``row`` replaced by ``rows[row]`` (compact to dense)."""
-        columns = {**self.columns, "row": rows[self.columns["row"]].astype("i4")}
+    def at_rows(self, rows: NDArray[Any], parameters: NDArray[Any]) -> Self:
+        """Return them with every ``row`` replaced by ``rows[row]`` (compact to dense).
+
+        ``parameters``: version of the parameters of each dense row.
+        """
+        row = rows[self.columns["row"]].astype("i4")
+        columns = {**self.columns, "row": row, "parameters": parameters[row].astype("i4")}
         return type(self)(
             self.rule, self.version, columns, self.criteria, self.values, self.thresholds
         )
@@ -94,6 +99,7 @@ class Transitions:
             criteria={k: _tri(v[i]) for k, v in self.criteria.items()},
             values={k: _scalar(v[i]) for k, v in self.values.items()},
             thresholds={k: _scalar(v[i]) for k, v in self.thresholds.items()},
+            parameters=int(c["parameters"][i]),
         )
 
 
@@ -115,6 +121,7 @@ class Transition:
     criteria: Mapping[str, bool | None]
     values: Mapping[str, float | int | None]
     thresholds: Mapping[str, float | int | None]
+    parameters: int = 0
 
     def evidence(self) -> dict[str, Any]:
         """Return the evidence as it is stored and sent (JSON types only)."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from detectors.bank import BANK, Bank, BankOutcome, DetectorFailure
 from detectors.contract import Detector
+from detectors.parameters import thresholds
 from ingest import assemble
 from ingest.assemble import NOTHING_STORED, AssembleParams, Settled
 from service.backtest.leaps import leaps
@@ -49,8 +50,13 @@ class Rules:
     defaults: Mapping[str, float] = field(default_factory=dict)
 
     def of(self, row: RegistryRow) -> dict[str, Any]:
-        """Return the parameters of a lift."""
-        return {**self.defaults, **row.params}
+        """Return the parameters of a lift; its rated speed goes to the rules that ask for it."""
+        rated = {"rated_speed_mps": row.rated_speed_mps} if self._asks_rated_speed(row) else {}
+        return {**self.defaults, **rated, **row.params}
+
+    def _asks_rated_speed(self, row: RegistryRow) -> bool:
+        known = any("rated_speed_mps" in thresholds(d.params_type) for d in self.detectors)
+        return known and row.rated_speed_mps is not None
 
 
 class Engine:
@@ -79,7 +85,7 @@ class Engine:
         self._core.grow(np.array(lifts, "i8"), NOTHING_STORED)
         self._candidate: Bank | None = None
         for row, unit in enumerate(rows):
-            self._core.set_parameters(row, unit.params)
+            self._core.set_parameters(row, Rules().of(unit))
         if candidate is not None:
             overrides = {row: candidate.of(unit) for row, unit in enumerate(rows)}
             self._candidate = Bank(len(rows), overrides, candidate.detectors)

@@ -1,7 +1,8 @@
 """Random streams for the detector battery, and how to run them through a bank or an oracle.
 
 A stream is one list of frames per lift; a frame is a dictionary that holds only what is told.
-Times lie on a coarse grid, so frames meet windows exactly, and each other.
+Times lie on a coarse grid, so frames meet windows exactly, and each other. What is drawn for a
+detector beside the common columns, its oracle's module says (``VALUES``, ``SHORT``).
 """
 
 import importlib
@@ -14,7 +15,7 @@ from detectors.bank import Bank
 from detectors.parameters import thresholds
 from detectors.segments import NEVER_US
 from telemetry.batch import FrameBatch
-from telemetry.columns import CODE_BIT
+from telemetry.columns import CODE_BIT, COLUMN
 
 S = 1_000_000
 START_US = 1_790_000_000 * S
@@ -42,14 +43,32 @@ SHORT = {
 }
 
 
-def random_stream(rng, n_frames, *, calm=False):
+def oracle_module(name):
+    return importlib.import_module(f"tests.oracles.{name}")
+
+
+def values_for(detector=None):
+    """Columns and the values drawn for them."""
+    if detector is None:
+        return VALUES
+    return {**VALUES, **getattr(oracle_module(detector.name), "VALUES", {})}
+
+
+def short_for(detector=None):
+    """Parameters that make windows short."""
+    if detector is None:
+        return SHORT
+    return {**SHORT, **getattr(oracle_module(detector.name), "SHORT", {})}
+
+
+def random_stream(rng, n_frames, *, calm=False, values=VALUES):
     """One lift's frames: things mostly stay as they are, and are mostly told."""
-    keys = [k for k in VALUES if rng.random() < 0.85]
+    keys = [k for k in values if rng.random() < 0.85]
     change, omit = rng.choice((0.05, 0.15, 0.4)), rng.choice((0, 0.1, 0.5))
     steps_s = STEPS_S
     if calm:
         change, steps_s = 0.02, (0.5, 1, 2, 2, 5)
-    now = {key: rng.choice(VALUES[key]) for key in keys}
+    now = {key: rng.choice(values[key]) for key in keys}
     if calm:
         now |= {"car": 0, "speed_mps": 0.0, "zone": rng.choice((0, 1)), "door": 2, "passenger": 1}
         now["mode"] = 1
@@ -61,15 +80,15 @@ def random_stream(rng, n_frames, *, calm=False):
         for key in now:
             rare = 0.2 if key in ("unit", "mode") else 1
             if rng.random() < change * rare:
-                now[key] = rng.choice(VALUES[key])
+                now[key] = rng.choice(values[key])
         told = {k: v for k, v in now.items() if k == "unit" or rng.random() >= omit}
         frames.append({"time_us": time_us, **told})
     return frames
 
 
-def random_fleet(seed, n_lifts, n_frames, *, calm=False):
-    rng = Random(seed)
-    return [random_stream(rng, n_frames, calm=calm) for _ in range(n_lifts)]
+def random_fleet(seed, n_lifts, n_frames, *, calm=False, detector=None):
+    rng, values = Random(seed), values_for(detector)
+    return [random_stream(rng, n_frames, calm=calm, values=values) for _ in range(n_lifts)]
 
 
 def codes_mask(codes):
@@ -80,7 +99,7 @@ def batch_of(rows, frames):
     """Build a batch from dense rows and frame dictionaries, in the order given."""
     columns = {}
     for name in {key for frame in frames for key in frame}:
-        unknown = float("nan") if name.endswith("_mps") else -1
+        unknown = COLUMN[name].unknown if name in COLUMN else 0
         values = [frame.get(name, unknown) for frame in frames]
         if name == "codes":
             values = [v if v == -1 else codes_mask(v) for v in values]
@@ -180,7 +199,7 @@ def canonical(found):
 
 
 def oracle_for(name, overrides=None):
-    module = importlib.import_module(f"tests.oracles.{name}")
+    module = oracle_module(name)
     known = {f.name for f in fields(module.Rules)}
     given = {k: v for k, v in (overrides or {}).items() if k in known}
     return module.Oracle(module.Rules(**given))
@@ -212,8 +231,8 @@ def in_words_of(oracle_found, found):
             **{k: getattr(r, k) for k in ("t_us", "onset_us", "last_seen_us")},
             **{k: int(getattr(r, k)) for k in ("kind", "kind_now", "change", "reason")},
             "confidence": int(r.confidence),
+            **r.values,
             **r.criteria,
-            **{k: r.values.get(k) for k in ("presses",)},
             "window_us": r.thresholds.get("window_us") if r.change == 1 else None,
         }
         said.append({k: everything[k] for k in oracle_found})

@@ -10,6 +10,7 @@ CONDITION_ENDED = 2
 ALARM_BUTTON = 3
 DOOR_OPEN = 4
 LIFT = 0
+REACHES = {(3, 1, 0), (3, 2, 0), (3, 3, 2)}
 
 
 @dataclass

@@ -13,6 +13,7 @@ DOORS_OPENED, LATE_EVIDENCE = 1, 3
 CERTAIN, PROBABLE, POSSIBLE = 0, 1, 2
 CLOSING, CLOSED, OPENING, OPEN, LOCKED, HELD = 1, 2, 3, 4, 5, 6
 LIFT = 0
+REACHES = {(k, c, r) for k in (1, 2) for c, r in ((1, 0), (2, 0), (3, 1), (3, 3))}
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US
 from detectors.entrapment_params import EntrapmentParams
-from detectors.parameters import ParamError, dense, set_overrides, thresholds
+from detectors.parameters import ParamError, ParamTable, thresholds
 from telemetry.columns import Door
 from telemetry.findings import Change
 from tests.unit.detectors.story import (
@@ -228,10 +228,14 @@ def test_due_times_are_those_of_the_next_thing_to_tell():
 
 
 def test_overrides_of_one_lift_leave_the_others_their_defaults():
-    p = dense(EntrapmentParams, 2)
-    set_overrides(p, 1, {"between_landings_window_s": 2.5})
+    table = ParamTable({"entrapment": EntrapmentParams})
+    table.grow(2)
+    table.put(1, {"between_landings_window_s": 2.5}, version=4)
+    p = table.of("entrapment", np.array([0, 1]))
     assert p.between_landings_window_us.tolist() == [30_000_000, 2_500_000]
-    assert p.at_landing_window_us.tolist() == [60_000_000, 60_000_000]
+    assert p.at_landing_window_us == 60_000_000
+    assert table.of("entrapment", np.array([1])).between_landings_window_us == 2_500_000
+    assert table.version.tolist() == [0, 4]
 
 
 @pytest.mark.parametrize(
@@ -251,15 +255,16 @@ def test_an_override_that_cannot_be_used_names_its_key(key, value):
     bank = Bank(1)
     with pytest.raises(ParamError, match=key):
         bank.set_overrides(0, {"urgent_window_s": 2, key: value})
-    assert bank._params["entrapment"].urgent_window_us.tolist() == [10_000_000]
+    assert bank._params.of("entrapment", np.array([0])).urgent_window_us == 10_000_000
 
 
 def test_setting_overrides_again_starts_from_the_defaults():
     bank = Bank(2)
     bank.set_overrides(1, {"urgent_window_s": 2})
     bank.set_overrides(1, {"at_landing_window_s": 9})
-    assert bank._params["entrapment"].urgent_window_us.tolist() == [10_000_000, 10_000_000]
-    assert bank._params["entrapment"].at_landing_window_us.tolist() == [60_000_000, 9_000_000]
+    params = bank._params.of("entrapment", np.array([0, 1]))
+    assert params.urgent_window_us.tolist() == [10_000_000, 10_000_000]
+    assert params.at_landing_window_us.tolist() == [60_000_000, 9_000_000]
 
 
 def test_every_threshold_names_its_source():

@@ -209,7 +209,7 @@ def test_7_after_the_release_a_new_case_needs_its_own_window():
 def test_8_a_telemetry_gap_neither_resets_a_window_nor_clears(gap_s):
     lift = Lift()
     lift.at(0, TRAPPED_BETWEEN)
-    lift.at(5, floor=3)  # tells no input of the rule
+    lift.at(5)  # tells nothing
     (raised,) = lift.at(gap_s, TRAPPED_BETWEEN)
     assert (raised.t_us, raised.last_seen_us) == (us(30), us(0))
     lift.wait_until(2 * gap_s)

@@ -1,0 +1,386 @@
+"""Windows: a condition that must hold for a while before it is a finding, with hysteresis.
+
+Decides when a condition that is judged element by element becomes a finding, and when that ends.
+What the condition is, and what is told as evidence, is the detector's. It works only on lifts on
+which something is up, so a quiet fleet costs next to nothing.
+
+Rules, for a window of ``window_us`` and an absence of ``bridge_us``:
+
+- the *onset* is the first instant at which the condition holds; the finding is raised at
+  ``onset + window``, made known by a frame or a tick, while the condition holds;
+- an absence that ends before ``bridge_us`` changes nothing: the window runs on, the finding stays;
+- one that has lasted ``bridge_us`` ends the finding, at the instant at which it began;
+- a frame that refutes a condition at or before the instant at which a tick completed its window
+  clears at once, with reason ``late_evidence``.
+
+Missing frames change nothing (gap policy hold). ``tests/oracles/windowed.py`` says the same, one
+frame at a time.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.parameters import LiftParams, spread_all
+from detectors.segments import NEVER_US, Bools, Ints, Timeline
+from detectors.signals import Heard
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.transitions import Transitions
+
+IDLE: Final = 0
+PENDING: Final = 1
+PENDING_ABSENT: Final = 2
+ACTIVE: Final = 3
+ACTIVE_ABSENT: Final = 4
+"""Phases of a window: nothing; condition holds; ... is absent; raised; raised and absent."""
+
+
+def window_fields(prefix: str = "") -> tuple[Field, ...]:
+    """Return the state of one window; ``prefix`` tells several of one detector apart.
+
+    ``aux_us`` is since when the condition has been absent, or, while it is active, the instant at
+    which a tick raised it.
+    """
+    return (
+        Field(f"{prefix}onset_us", "i8", NEVER_US),
+        Field(f"{prefix}aux_us", "i8", NEVER_US),
+        Field(f"{prefix}phase", "u1", IDLE),
+    )
+
+
+WINDOW_FIELDS: Final = window_fields()
+
+
+class Course(NamedTuple):
+    """What became of one window; ``k`` events, in the order of the strip.
+
+    Parameters
+    ----------
+    at
+        Elements of the strip at which something happened, shape (k,).
+    change, reason, t_us, onset_us
+        What, why, when and since when, shape (k,).
+    state
+        Fields of ``window_fields``, shape (m,).
+    due_us
+        Next stream time at which a tick would tell something, shape (m,) [µs].
+    active
+        The finding is active after the element, shape (n + m,).
+    """
+
+    at: Ints
+    change: NDArray[np.int8]
+    reason: NDArray[np.int8]
+    t_us: Ints
+    onset_us: Ints
+    state: dict[str, NDArray[Any]]
+    due_us: Ints
+    active: Bools
+
+
+def follow(
+    state: State,
+    heard: Heard,
+    holds: Bools,
+    window_us: Ints | int,
+    bridge_us: Ints | int,
+    prefix: str = "",
+    updates: Bools | None = None,
+) -> Course:
+    """Follow one window through a batch.
+
+    Parameters
+    ----------
+    state
+        Fields of ``window_fields(prefix)``, shape (m,).
+    heard
+        Where the frames come from: its times count.
+    holds
+        The condition, shape (n + m,); at a head, by what was carried in. A lift that was never
+        heard must not satisfy it.
+    window_us, bridge_us
+        Per element or one for all [µs].
+    prefix
+        Of the window's fields in the state.
+    updates
+        Elements at which an active finding has something new to tell.
+    """
+    line = heard.line
+    seg = line.segments
+    carried = {name: state[prefix + name] for name in ("onset_us", "aux_us", "phase")}
+    up = carried["phase"] != IDLE
+    up[seg.row[np.flatnonzero(holds)]] = True
+    if not up.any():
+        return _quiet(state, prefix, len(seg))
+    own, kept = seg.part(up)
+    part = _Part(
+        line.part(own, kept),
+        {name: values[up] for name, values in carried.items()},
+        holds[kept],
+        limit_at(window_us, kept),
+        limit_at(bridge_us, kept),
+        None if updates is None else updates[kept],
+    )
+    life = _life(part)
+    fields = {name: state[prefix + name].copy() for name in carried}
+    for name, values in _after(part, life).items():
+        fields[name][up] = values
+    due_us = np.full(len(up), NO_DUE_US)
+    due_us[up] = _due_us(part, life)
+    active = np.zeros(len(seg), np.bool_)
+    active[kept] = life.active
+    return _events(part, life, kept)._replace(
+        state={prefix + name: values for name, values in fields.items()},
+        due_us=due_us,
+        active=active,
+    )
+
+
+class _Part(NamedTuple):
+    """The lifts on which something is up."""
+
+    line: Timeline
+    carried: dict[str, NDArray[Any]]
+    holds: Bools
+    window_us: Ints | int
+    bridge_us: Ints | int
+    updates: Bools | None
+
+
+class _Life(NamedTuple):
+    """A window along the strip."""
+
+    late: Bools
+    gone_us: Ints  # since when it has been absent, where it is
+    dead: Bools  # absent, and nothing pending any more
+    complete_us: Ints
+    onset_us: Ints
+    raised: Bools
+    cleared: Bools
+    active: Bools
+    tick_us: Ints  # instant at which a tick raised it
+
+
+def _life(part: _Part) -> _Life:
+    line, carried, holds = part.line, part.carried, part.holds
+    seg, t_us = line.segments, line.t_us
+    head, phase = seg.is_head, carried["phase"]
+    tick_us = np.where(phase == ACTIVE, carried["aux_us"], NEVER_US)
+    late = seg.first(~holds & ~head & (t_us <= tick_us[seg.row]))
+    absent = (phase == PENDING_ABSENT) | (phase == ACTIVE_ABSENT)
+    since_us = np.where(absent, carried["aux_us"], t_us[seg.head_at])
+    gone_us = line.since(seg.prior(holds) & ~holds, since_us)
+    idle = phase == IDLE
+    ended = ~holds & line.reached(gone_us + part.bridge_us)
+    resets = ended | late
+    resets[seg.head_at] |= idle & ~holds[seg.head_at]
+    dead = seg.latch(resets, holds)
+    fresh = head & holds
+    fresh[seg.head_at] &= idle
+    begins = (seg.rises(holds) & seg.prior(dead)) | fresh
+    onset_us = line.since(begins, np.where(fresh[seg.head_at], since_us, carried["onset_us"]))
+    complete_us = np.maximum(t_us, onset_us + part.window_us)
+    ripe = holds & line.reached(complete_us)
+    was_active = np.zeros(len(seg), np.bool_)
+    was_active[seg.head_at] = (phase == ACTIVE) | (phase == ACTIVE_ABSENT)
+    active = seg.latch(ripe | was_active, resets)
+    before = np.where(head, was_active, seg.prior(active))
+    raised = ripe & ~before
+    by_tick_us = np.where(raised & line.by_tick(complete_us), complete_us, NEVER_US)
+    return _Life(
+        late=late,
+        gone_us=gone_us,
+        dead=dead,
+        complete_us=complete_us,
+        onset_us=onset_us,
+        raised=raised,
+        cleared=resets & before,
+        active=active,
+        tick_us=seg.hold(np.where(raised, by_tick_us, seg.join(tick_us, NEVER_US)), raised),
+    )
+
+
+def _after(part: _Part, life: _Life) -> dict[str, NDArray[Any]]:
+    at = part.line.segments.last_at
+    holds, active = part.holds[at], life.active[at]
+    waiting = np.where(holds, PENDING, np.where(life.dead[at], IDLE, PENDING_ABSENT))
+    phase = np.where(active, np.where(holds, ACTIVE, ACTIVE_ABSENT), waiting)
+    absent = (phase == PENDING_ABSENT) | (phase == ACTIVE_ABSENT)
+    aux_us = np.where(phase == ACTIVE, life.tick_us[at], NEVER_US)
+    return {
+        "onset_us": np.where(phase == IDLE, NEVER_US, life.onset_us[at]),
+        "aux_us": np.where(absent, life.gone_us[at], aux_us),
+        "phase": phase.astype("u1"),
+    }
+
+
+def _due_us(part: _Part, life: _Life) -> Ints:
+    at = part.line.segments.last_at
+    holds, active = part.holds[at], life.active[at]
+    ends_us = (life.gone_us + part.bridge_us)[at]
+    waits_us = np.where(holds & ~active, life.complete_us[at], NO_DUE_US)
+    return np.where(active & ~holds, ends_us, waits_us)
+
+
+def _events(part: _Part, life: _Life, kept: Ints) -> Course:
+    """List what happened; an update comes before an end that the same element brings later."""
+    line = part.line
+    updated = np.flatnonzero(_updated(part, life))
+    turned = np.flatnonzero(life.raised | life.cleared)
+    at = np.concatenate([updated, turned])
+    order = np.argsort(at, kind="stable")
+    at, is_update = at[order], (np.arange(len(at)) < len(updated))[order]
+    raised, late = life.raised[at] & ~is_update, life.late[at]
+    ended_us = np.where(late, line.t_us[at], life.gone_us[at])
+    turned_us = np.where(raised, life.complete_us[at], ended_us)
+    why = np.where(late, ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
+    change = np.select([is_update, raised], [Change.UPDATED, Change.RAISED], Change.CLEARED)
+    return Course(
+        at=kept[at],
+        change=change.astype(np.int8),
+        reason=np.where(is_update | raised, ClearReason.NONE, why).astype(np.int8),
+        t_us=np.where(is_update, line.t_us[at], turned_us),
+        onset_us=life.onset_us[at],
+        state={},
+        due_us=at,
+        active=life.active,
+    )
+
+
+def _updated(part: _Part, life: _Life) -> Bools:
+    """Mark frames that have something new to tell of what was active before and still is then."""
+    line = part.line
+    if part.updates is None:
+        return np.zeros(len(line.t_us), np.bool_)
+    before = ~line.segments.is_head & line.segments.prior(life.active)
+    over = life.late | (~part.holds & line.by_frame(life.gone_us + part.bridge_us))
+    return part.updates & before & ~over
+
+
+def _quiet(state: State, prefix: str, size: int) -> Course:
+    none, nothing = np.empty(0, np.int64), np.empty(0, np.int8)
+    fields = {prefix + name: state[prefix + name] for name in ("onset_us", "aux_us", "phase")}
+    due_us = np.full(len(fields[prefix + "phase"]), NO_DUE_US)
+    active = np.zeros(size, np.bool_)
+    return Course(none, nothing, nothing, none, none, fields, due_us, active)
+
+
+class Evidence(NamedTuple):
+    """Why something happened, at ``k`` elements: named criteria, values, thresholds."""
+
+    criteria: Mapping[str, NDArray[Any]]
+    values: Mapping[str, NDArray[Any]]
+    thresholds: Mapping[str, NDArray[Any] | float]
+
+
+Judging: TypeAlias = Callable[[Ints], Evidence]
+"""Returns the evidence at the given elements; asked only when something happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a detector says about one of its kinds.
+
+    Parameters
+    ----------
+    kind
+        The finding.
+    holds
+        Its condition, shape (n + m,).
+    window_us, bridge_us
+        See ``follow``.
+    evidence
+        What to tell; arrays are of the elements that it is asked for, thresholds may be scalars.
+    confidence
+        ``Confidence`` per element, or one for all. A clear is always certain.
+    prefix
+        Of the window's fields in the state.
+    updates
+        Elements at which an active finding has something new to tell.
+    """
+
+    kind: FindingKind
+    holds: Bools
+    window_us: Ints | int
+    bridge_us: Ints | int
+    evidence: Judging
+    confidence: NDArray[Any] | int = Confidence.CERTAIN
+    prefix: str = ""
+    updates: Bools | None = None
+
+
+class ConditionDetector(ABC):
+    """A detector whose findings are conditions with windows.
+
+    What a derived one must say: ``name``, ``kinds``, ``layout``, ``params_type`` and ``judge``.
+    """
+
+    name: str
+    kinds: tuple[FindingKind, ...]
+    layout: tuple[Field, ...]
+    params_type: type[LiftParams]
+    version: str = "1"
+    gap_policy: GapPolicy = GapPolicy.HOLD
+    hears_escalators: bool = False
+
+    @abstractmethod
+    def judge(
+        self, state: State, heard: Heard, params: Any
+    ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
+        """Judge every element; return the kinds, and the new own fields beside the windows'.
+
+        ``params`` are scalars or strips.
+        """
+
+    def step(self, state: State, batch: LiftFrames, params: Any) -> Stepped:
+        """Advance ``m`` lifts; see ``contract.Detector.step``."""
+        heard = batch.escalator if self.hears_escalators else batch.lift
+        judged, own = self.judge(state, heard, spread_all(params, batch.segments.row))
+        after, due_us = dict(own), np.full(len(batch.now_us), NO_DUE_US)
+        found: list[Transitions] = []
+        for one in judged:
+            course = follow(
+                state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates
+            )
+            after |= course.state
+            due_us = np.minimum(due_us, course.due_us)
+            if len(course.at):
+                found.append(tell(self, one, course, heard))
+        return Stepped(after, due_us, tuple(found))
+
+
+def tell(rule: Any, judged: Judged, course: Course, heard: Heard) -> Transitions:
+    """Write down the events of a window with their evidence."""
+    at, k = course.at, len(course.at)
+    kind = np.full(k, judged.kind)
+    sure = judged.confidence
+    confidence = sure[at] if isinstance(sure, np.ndarray) else np.full(k, sure)
+    columns = {
+        "row": heard.line.segments.row[at],
+        "t_us": course.t_us,
+        "onset_us": course.onset_us,
+        "kind": kind,
+        "kind_now": kind,
+        "change": course.change,
+        "reason": course.reason,
+        "confidence": np.where(course.change == Change.CLEARED, Confidence.CERTAIN, confidence),
+        "last_seen_us": heard.seen_us[at],
+    }
+    shown = judged.evidence(at)
+    limits = {name: np.broadcast_to(limit, k) for name, limit in shown.thresholds.items()}
+    return written(rule, columns, shown.criteria, shown.values, limits)
+
+
+def tri(holds: Bools, unknown: Bools | bool = False) -> NDArray[np.int8]:
+    """Return a criterion as it is told: 1, 0, or -1 where nobody can tell."""
+    return np.where(unknown, np.int8(-1), np.asarray(holds, np.int8)).astype(np.int8)
+
+
+def limit_at(threshold: Any, at: Ints) -> Any:
+    """Return a threshold that may be a strip at some elements."""
+    return threshold[at] if isinstance(threshold, np.ndarray) else threshold
