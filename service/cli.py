@@ -188,6 +188,18 @@ def score(context: typer.Context) -> None:
     raise typer.Exit(command.main(context.args))
 
 
+@app.command(
+    context_settings=PASS_ON,
+    add_help_option=False,
+    short_help="What other parameters or detectors would have said.",
+)
+def compare(context: typer.Context) -> None:
+    """Compare with other parameters or detectors. --help for options."""
+    from service import compare as command
+
+    raise typer.Exit(command.main(context.args))
+
+
 @app.command(context_settings=PASS_ON, add_help_option=False)
 def replay(context: typer.Context) -> None:
     """Replay a recording, a log or stored frames. --help for options."""

@@ -23,11 +23,12 @@ from detectors.bank import BANK
 from service.backtest import bars, stored
 from service.backtest.asked import asked
 from service.backtest.candidate import Candidate, CandidateError, read_params
+from service.backtest.meter import Meter
 from service.backtest.report import show, show_differences
 from service.backtest.run import SliceResult
 from service.backtest.sources import Changes, Opened, open_source
 from service.backtest.stages import Stages
-from service.backtest.workers import BacktestError, Progress, run_all
+from service.backtest.workers import BacktestError, run_all
 from service.commands.failures import SETTINGS, CommandError
 from service.database import visit
 from service.settings import load
@@ -163,8 +164,9 @@ def _cores() -> int:
 
 def _backtest(opened: Opened, workers: int, candidate: Candidate | None) -> Outcome:
     began_s = time.monotonic()
+    meter = Meter(opened.slices.end_us - opened.slices.start_us)
     try:
-        results = run_all(opened.slices, workers, candidate, _Meter())
+        results = run_all(opened.slices, workers, candidate, meter)
     except (BacktestError, RecordingError, CandidateError) as error:
         raise CommandError(f"backtest: {error}", 1) from error
     elapsed_s = time.monotonic() - began_s
@@ -240,27 +242,6 @@ def _summary(
         "faults_times": opened.multipliers.faults,
         "look_alikes_times": opened.multipliers.look_alikes,
     }
-
-
-class _Meter:
-    """Shows progress on standard error: in place on a terminal, else a line per tenth."""
-
-    def __init__(self) -> None:
-        self._tenth = 0
-
-    def __call__(self, progress: Progress) -> None:
-        """Show how far it is."""
-        rate = progress.frames / max(progress.elapsed_s, 1e-9)
-        left_s = progress.elapsed_s * (1 - progress.done) / max(progress.done, 1e-9)
-        text = (
-            f"{100 * progress.done:5.1f} %, {progress.frames / 1e6:.1f} M frames,"
-            f" {rate / 1e3:.0f} k/s, {left_s:.0f} s left"
-        )
-        if sys.stderr.isatty():
-            typer.echo(f"\r{text}  ", nl=progress.done >= 1, err=True)
-        elif int(10 * progress.done) > self._tenth:
-            self._tenth = int(10 * progress.done)
-            typer.echo(text, err=True)
 
 
 # --- live -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from detectors import candidates
 from detectors.bank import BANK, check_overrides
 from detectors.contract import Detector
 from detectors.parameters import ParamError
@@ -28,7 +29,8 @@ class Candidate:
     params
         Parameters of the fleet by override key.
     detectors
-        ``module:attribute`` of a tuple of detectors; empty = the current ones.
+        Name in ``detectors.candidates``, or ``module:attribute`` of a tuple of detectors; empty =
+        the current ones.
     """
 
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -63,10 +65,22 @@ def read_params(path: Path) -> dict[str, Any]:
     return table
 
 
+def registered(name: str) -> tuple[Detector, ...]:
+    """Return the bank with a candidate of ``detectors.candidates``. Raises ``CandidateError``."""
+    found = {one.name: one for one in candidates.CANDIDATES}
+    if name not in found:
+        names = ", ".join(sorted(found)) or "none"
+        raise CandidateError(
+            f"{name!r}: registered candidates: {names} (detectors/candidates.py); or write"
+            " module:attribute, such as detectors.bank:BANK"
+        )
+    return candidates.bank_with(found[name])
+
+
 def _detectors(where: str) -> tuple[Detector, ...]:
     module, _, attribute = where.partition(":")
     if not attribute:
-        raise CandidateError(f"{where!r}: write module:attribute, such as detectors.bank:BANK")
+        return registered(where)
     try:
         found = getattr(importlib.import_module(module), attribute)
     except ImportError as error:

@@ -1,6 +1,7 @@
 """A score for people: tables on the terminal, the odd cases in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.table import Table
 
 from service.times import rfc3339
 from simulator.scoring.alarms import SeenAlarm
-from simulator.scoring.differences import Differences, Pair
+from simulator.scoring.differences import Differences, Pair, by_kind
 from simulator.scoring.score import Estimate, Group, Score, Spread
 
 LISTED: Final = 12
@@ -30,17 +31,45 @@ def show(console: Console, score: Score, other: Score | None = None) -> None:
         console.print(f"No detector yet, hence not missed: {kinds}", highlight=False)
 
 
-def show_differences(console: Console, found: Differences) -> None:
-    """Print where current rules and candidate differ."""
+def show_differences(console: Console, found: Differences, *, full: bool = False) -> None:
+    """Print where current rules and candidate differ; ``full``: with all evidence."""
     console.print(
         f"Current and candidate: {found.equal} alarms equal, {len(found)} different",
         highlight=False,
     )
-    _list(console, "only current", [_alarm(a) for a in found.only_current])
-    _list(console, "only candidate", [_alarm(a) for a in found.only_candidate])
-    _list(console, "another class", [_pair(p) for p in found.other_class])
-    _list(console, "another onset", [_pair(p) for p in found.other_onset])
-    _list(console, "another time", [_pair(p) for p in found.other_time])
+    alone = partial(_alarm, full=full)
+    both = partial(_pair, full=full)
+    _list(console, "only current", [alone(a) for a in found.only_current])
+    _list(console, "only candidate", [alone(a) for a in found.only_candidate])
+    _list(console, "another class", [both(p) for p in found.other_class])
+    _list(console, "another onset", [both(p) for p in found.other_onset])
+    _list(console, "another time", [both(p) for p in found.other_time])
+    _list(console, "another end", [both(p) for p in found.other_end])
+    _list(console, "another confidence", [both(p) for p in found.other_confidence])
+
+
+def show_kinds(console: Console, found: Differences) -> None:
+    """Print the differences counted by kind."""
+    table = Table(title="Alarms by kind")
+    for name in ("kind", "current", "candidate", "only current", "only candidate", "changed"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    table.add_column("equal", justify="right")
+    table.add_column("candidate later, s: median / most", justify="right")
+    for kind, counts in by_kind(found).items():
+        numbers = (
+            counts.current, counts.candidate, counts.only_current, counts.only_candidate,
+            counts.changed, counts.equal,
+        )  # fmt: skip
+        table.add_row(kind.slug, *map(str, numbers), _later(counts.delays_us))
+    console.print(table)
+
+
+def _later(delays_us: Sequence[int]) -> str:
+    if not delays_us:
+        return "–"
+    ordered = sorted(delays_us)
+    most = max(ordered, key=abs)
+    return f"{ordered[len(ordered) // 2] / 1e6:+g} / {most / 1e6:+g}"
 
 
 def _figures(score: Score, other: Score | None) -> Table:
@@ -171,27 +200,54 @@ def _list(console: Console, title: str, lines: Sequence[str]) -> None:
         console.print(f"  and {len(lines) - LISTED} more, in --json", highlight=False)
 
 
-def _alarm(alarm: SeenAlarm) -> str:
+def _alarm(alarm: SeenAlarm, *, full: bool) -> str:
     onset = rfc3339(alarm.onset_us)
-    return f"{alarm.code} {alarm.kind.slug} since {onset}{_evidence(alarm)}"
+    told = _everything(alarm) if full else _evidence(alarm)
+    return f"{alarm.code} {alarm.kind.slug} since {onset}{told}"
 
 
-def _pair(pair: Pair) -> str:
+def _pair(pair: Pair, *, full: bool) -> str:
     mine, theirs = pair.current, pair.candidate
     parts = [f"{mine.code} {mine.kind.slug} since {rfc3339(mine.onset_us)}: candidate says"]
     if mine.kind is not theirs.kind:
         parts.append(theirs.kind.slug)
     if mine.onset_us != theirs.onset_us:
         parts.append(f"{(theirs.onset_us - mine.onset_us) / 1e6:+g} s")
-    if mine.detected_us is not None and theirs.detected_us is not None:
-        parts.append(f"raised {(theirs.detected_us - mine.detected_us) / 1e6:+g} s")
-    return " ".join(parts) + _evidence(theirs)
+    if pair.delay_us is not None:
+        parts.append(f"raised {pair.delay_us / 1e6:+g} s")
+    if mine.ended_us != theirs.ended_us:
+        parts.append(_ends(mine.ended_us, theirs.ended_us))
+    if mine.confidence != theirs.confidence and theirs.confidence is not None:
+        parts.append(theirs.confidence.name.lower())
+    return " ".join(parts) + (_everything(theirs) if full else _evidence(theirs))
+
+
+def _ends(mine_us: int | None, theirs_us: int | None) -> str:
+    if theirs_us is None:
+        return "never ended"
+    return "ended" if mine_us is None else f"ended {(theirs_us - mine_us) / 1e6:+g} s"
 
 
 def _evidence(alarm: SeenAlarm) -> str:
     criteria: dict[str, Any] = alarm.evidence.get("criteria", {})
     told = [f"{name} {_word(criteria[name])}" for name in _EVIDENCE if name in criteria]
     return f" ({', '.join(told)})" if told else ""
+
+
+def _everything(alarm: SeenAlarm) -> str:
+    """Return confidence, rule, criteria, values and thresholds, on lines of their own."""
+    criteria: dict[str, Any] = alarm.evidence.get("criteria", {})
+    known = {k: v for k, v in alarm.evidence.get("values", {}).items() if v is not None}
+    confidence = "" if alarm.confidence is None else alarm.confidence.name.lower()
+    lines = [
+        f"{alarm.rule}, {confidence}: {', '.join(f'{k} {_word(v)}' for k, v in criteria.items())}",
+        f"values: {_listed(known)}; thresholds: {_listed(alarm.thresholds)}",
+    ]
+    return "".join(f"\n      {line}" for line in lines)
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items()) or "none"
 
 
 def _word(value: bool | None) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from service.backtest.candidate import Candidate
 from service.backtest.engine import Engine
-from service.backtest.slices import Slices
+from service.backtest.slices import Slice, Slices
 from service.backtest.stages import Stage
 from simulator.scoring import SeenAlarm, alarms_of
 from simulator.truth import LookAlike, TruthEvent
@@ -63,6 +63,15 @@ def run_slice(
 ) -> SliceResult:
     """Let slice ``number`` live, watch it, and return what came of it."""
     part = slices.open(number)
+    try:
+        return _lived(slices, number, part, candidate, on_step)
+    finally:
+        part.close()
+
+
+def _lived(
+    slices: Slices, number: int, part: Slice, candidate: Candidate | None, on_step: OnStep
+) -> SliceResult:
     source = part.source
     registry = source.registry()
     rules = None if candidate is None else candidate.rules()
@@ -75,7 +84,6 @@ def run_slice(
         engine.take(frames, t_us)
         on_step(t_us, engine.frames)
     codes = {i: registry[i].code for i in part.units}
-
     return SliceResult(
         number=number,
         frames=engine.frames,

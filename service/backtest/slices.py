@@ -30,11 +30,14 @@ class Slice:
         Indices in the fleet, ascending.
     sha256
         Returns the digest of the frames told so far; empty = not known.
+    close
+        Gives back what the source holds open.
     """
 
     source: Source
     units: Sequence[int]
     sha256: Callable[[], str]
+    close: Callable[[], object] = lambda: None
 
 
 class Slices(Protocol):

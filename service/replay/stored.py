@@ -65,7 +65,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Span:
+class Span:
     """What the table holds of the choice: lifts, and where times begin and end [µs]."""
 
     lifts: list[ElevatorRow]
@@ -81,22 +81,40 @@ class _Span:
 @contextmanager
 def open_stored(settings: DatabaseSettings, choice: Choice) -> Iterator["StoredSource"]:
     """Open the hypertable. Raises ``CommandError`` for unknown lifts and an empty span."""
+    with _connected(settings) as (portal, conn):
+        yield StoredSource(portal, conn, portal.call(_look, conn, choice))
+
+
+def look(settings: DatabaseSettings, choice: Choice) -> Span:
+    """Find out what the table holds. Raises ``CommandError`` as ``open_stored`` does."""
+    with _connected(settings) as (portal, conn):
+        return portal.call(_look, conn, choice)
+
+
+@contextmanager
+def open_span(settings: DatabaseSettings, span: Span) -> Iterator["StoredSource"]:
+    """Open what ``look`` found, or a part of it."""
+    with _connected(settings) as (portal, conn):
+        yield StoredSource(portal, conn, span)
+
+
+@contextmanager
+def _connected(
+    settings: DatabaseSettings,
+) -> Iterator[tuple[BlockingPortal, asyncpg.Connection]]:
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(visit(settings, LONGEST_STATEMENT_S)) as conn,
     ):
-        yield StoredSource(portal, conn, choice, portal.call(_look, conn, choice))
+        yield portal, conn
 
 
 class StoredSource:
     """A span of the hypertable; made by ``open_stored``."""
 
-    def __init__(
-        self, portal: BlockingPortal, conn: asyncpg.Connection, choice: Choice, span: _Span
-    ) -> None:
+    def __init__(self, portal: BlockingPortal, conn: asyncpg.Connection, span: Span) -> None:
         self._portal = portal
         self._conn = conn
-        self._choice = choice
         self._span = span
         self._ids = np.array([row.id for row in span.lifts], "i8")
         self._read_to_us = span.first_us
@@ -155,7 +173,7 @@ class StoredSource:
         return _told(found, self._ids)
 
 
-async def _look(conn: asyncpg.Connection, choice: Choice) -> _Span:
+async def _look(conn: asyncpg.Connection, choice: Choice) -> Span:
     """Find out what there is. Raises ``CommandError``."""
     found = await registry.load(conn)
     wanted = set(choice.codes)
@@ -172,7 +190,7 @@ async def _look(conn: asyncpg.Connection, choice: Choice) -> _Span:
     labels: dict[int, dict[int, str]] = {}
     for label in found.floor_labels:
         labels.setdefault(label.elevator_id, {})[label.key] = label.label
-    return _Span(
+    return Span(
         lifts=[row for row in found.elevators if row.id in spans],
         gateways={row.id: row.name for row in found.gateways},
         labels=labels,
@@ -191,7 +209,7 @@ def _nothing(choice: Choice) -> str:
     return f"the table holds no frames{of}{since}{until}; choose another span with --from and --to"
 
 
-def _registered(row: ElevatorRow, span: _Span) -> RegistryRow:
+def _registered(row: ElevatorRow, span: Span) -> RegistryRow:
     gateway = None if row.gateway_id is None else span.gateways.get(row.gateway_id)
     unit = span.units.get(row.id, Unit.LIFT) if row.unit is None else row.unit
     return RegistryRow(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from telemetry.findings import FINDINGS, Change, ClearReason, FindingKind
+from telemetry.findings import FINDINGS, Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transition
 
 _WINDOW: Final = "window_us"
@@ -56,6 +56,12 @@ class SeenAlarm:
         It was cleared because frames that came late showed that it never was so.
     evidence
         As in the transition that raised it, JSON types only.
+    confidence
+        When it was raised; ``None`` = not known.
+    rule
+        Name and version of the rule that raised it.
+    thresholds
+        That the rule applied.
     """
 
     alarm_id: str
@@ -69,6 +75,9 @@ class SeenAlarm:
     clock_off_us: int = 0
     refuted: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    confidence: Confidence | None = None
+    rule: str = ""
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -135,4 +144,7 @@ def _raised(seen: Seen, code: str) -> SeenAlarm:
         window_us=int(t.thresholds.get(_WINDOW) or 0),
         clock_off_us=seen.clock_off_us,
         evidence=t.evidence(),
+        confidence=t.confidence,
+        rule=f"{t.rule} {t.version}",
+        thresholds=t.thresholds,
     )

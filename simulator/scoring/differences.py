@@ -1,11 +1,16 @@
-"""Two sets of alarms about the same frames: what only one has, and what both tell differently."""
+"""Two sets of alarms about the same frames: what only one has, and what both tell differently.
+
+A case that differs in several ways stands under the first that applies: class, onset, time of
+raising, end, confidence. ``by_kind`` counts the same cases per kind.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from simulator.scoring.alarms import SeenAlarm
+from telemetry.findings import FindingKind
 
 NEAR_US: Final = 120_000_000
 """Alarms of one lift and family are about the same thing if their onsets are no further apart, or
@@ -18,6 +23,13 @@ class Pair:
 
     current: SeenAlarm
     candidate: SeenAlarm
+
+    @property
+    def delay_us(self) -> int | None:
+        """Return how much later the candidate raised it [µs]; ``None`` = not known."""
+        if self.current.detected_us is None or self.candidate.detected_us is None:
+            return None
+        return self.candidate.detected_us - self.current.detected_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +44,12 @@ class Differences:
         The same case under another class, or with another onset.
     other_time
         Raised earlier or later, else equal.
-    equal
-        Number of alarms that both have with equal class, onset and time.
+    other_end
+        Cleared earlier, later, or by one of them alone; else equal.
+    other_confidence
+        Raised with another confidence, else equal.
+    same
+        Cases that both tell alike.
     """
 
     only_current: tuple[SeenAlarm, ...] = ()
@@ -41,12 +57,47 @@ class Differences:
     other_class: tuple[Pair, ...] = ()
     other_onset: tuple[Pair, ...] = ()
     other_time: tuple[Pair, ...] = ()
-    equal: int = 0
+    other_end: tuple[Pair, ...] = ()
+    other_confidence: tuple[Pair, ...] = ()
+    same: tuple[Pair, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of cases in which they differ."""
-        pairs = len(self.other_class) + len(self.other_onset) + len(self.other_time)
-        return len(self.only_current) + len(self.only_candidate) + pairs
+        return len(self.only_current) + len(self.only_candidate) + len(self.changed)
+
+    @property
+    def equal(self) -> int:
+        """Return the number of cases that both tell alike."""
+        return len(self.same)
+
+    @property
+    def changed(self) -> tuple[Pair, ...]:
+        """Return the cases that both have and tell differently."""
+        return (
+            *self.other_class, *self.other_onset, *self.other_time, *self.other_end,
+            *self.other_confidence,
+        )  # fmt: skip
+
+
+@dataclass(slots=True)
+class KindDifferences:
+    """The differences of one kind, counted; a case of two kinds counts under the current one.
+
+    Parameters
+    ----------
+    current, candidate
+        Alarms of each side.
+    delays_us
+        Of the cases that both have, how much later the candidate raised them [µs].
+    """
+
+    current: int = 0
+    candidate: int = 0
+    only_current: int = 0
+    only_candidate: int = 0
+    changed: int = 0
+    equal: int = 0
+    delays_us: list[int] = field(default_factory=list)
 
 
 def differences(current: Iterable[SeenAlarm], candidate: Iterable[SeenAlarm]) -> Differences:
@@ -54,21 +105,57 @@ def differences(current: Iterable[SeenAlarm], candidate: Iterable[SeenAlarm]) ->
     mine, theirs = _by_lift(current), _by_lift(candidate)
     only_current: list[SeenAlarm] = []
     only_candidate: list[SeenAlarm] = []
-    pairs: list[Pair] = []
+    cases: dict[str, list[Pair]] = {name: [] for name in (*_DIFFERS, _SAME)}
     for key in sorted({*mine, *theirs}):
         paired, left, right = _paired(mine.get(key, []), theirs.get(key, []))
-        pairs += paired
+        for pair in paired:
+            cases[_how(pair)].append(pair)
         only_current += left
         only_candidate += right
-    other_class = [p for p in pairs if p.current.kind is not p.candidate.kind]
-    same_class = [p for p in pairs if p.current.kind is p.candidate.kind]
-    other_onset = [p for p in same_class if p.current.onset_us != p.candidate.onset_us]
-    same_onset = [p for p in same_class if p.current.onset_us == p.candidate.onset_us]
-    other_time = [p for p in same_onset if p.current.detected_us != p.candidate.detected_us]
     return Differences(
-        tuple(only_current), tuple(only_candidate), tuple(other_class), tuple(other_onset),
-        tuple(other_time), len(same_onset) - len(other_time),
+        tuple(only_current), tuple(only_candidate),
+        **{name: tuple(pairs) for name, pairs in cases.items()},
     )  # fmt: skip
+
+
+def by_kind(found: Differences) -> dict[FindingKind, KindDifferences]:
+    """Count the cases of each kind that either side has."""
+    counts: dict[FindingKind, KindDifferences] = defaultdict(KindDifferences)
+    for alarm in found.only_current:
+        counts[alarm.kind].current += 1
+        counts[alarm.kind].only_current += 1
+    for alarm in found.only_candidate:
+        counts[alarm.kind].candidate += 1
+        counts[alarm.kind].only_candidate += 1
+    for pairs, equal in ((found.changed, False), (found.same, True)):
+        for pair in pairs:
+            of_kind = counts[pair.current.kind]
+            of_kind.current += 1
+            counts[pair.candidate.kind].candidate += 1
+            of_kind.equal += equal
+            of_kind.changed += not equal
+            delay_us = pair.delay_us
+            if delay_us is not None:
+                of_kind.delays_us.append(delay_us)
+    return dict(sorted(counts.items()))
+
+
+_DIFFERS: Final[Mapping[str, Callable[[SeenAlarm], object]]] = {
+    "other_class": lambda alarm: alarm.kind,
+    "other_onset": lambda alarm: alarm.onset_us,
+    "other_time": lambda alarm: alarm.detected_us,
+    "other_end": lambda alarm: alarm.ended_us,
+    "other_confidence": lambda alarm: alarm.confidence,
+}
+_SAME: Final = "same"
+
+
+def _how(pair: Pair) -> str:
+    """Return the first way in which the two differ, by the name of its field."""
+    for name, tells in _DIFFERS.items():
+        if tells(pair.current) != tells(pair.candidate):
+            return name
+    return _SAME
 
 
 def _by_lift(alarms: Iterable[SeenAlarm]) -> dict[tuple[str, str], list[SeenAlarm]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from simulator.scoring.alarms import SeenAlarm
 from simulator.scoring.attribution import FalseAlarm
-from simulator.scoring.differences import Differences, Pair
+from simulator.scoring.differences import Differences, KindDifferences, Pair, by_kind
 from simulator.scoring.matching import Hit
 from simulator.scoring.score import Estimate, Group, Score, Spread
 from simulator.truth import TruthEvent
@@ -40,6 +40,29 @@ def differences_document(found: Differences) -> dict[str, Any]:
         "other_class": [_pair(p) for p in found.other_class],
         "other_onset": [_pair(p) for p in found.other_onset],
         "other_time": [_pair(p) for p in found.other_time],
+        "other_end": [_pair(p) for p in found.other_end],
+        "other_confidence": [_pair(p) for p in found.other_confidence],
+    }
+
+
+def kinds_document(found: Differences) -> dict[str, Any]:
+    """Return how two sets of alarms differ, counted by kind; delays in µs."""
+    return {kind.slug: _kind(counts) for kind, counts in by_kind(found).items()}
+
+
+def _kind(counts: KindDifferences) -> dict[str, Any]:
+    delays_us = sorted(counts.delays_us)
+    n = len(delays_us)
+    return {
+        "current": counts.current,
+        "candidate": counts.candidate,
+        "only_current": counts.only_current,
+        "only_candidate": counts.only_candidate,
+        "changed": counts.changed,
+        "equal": counts.equal,
+        "later_us": None
+        if not n
+        else {"min": delays_us[0], "median": delays_us[n // 2], "max": delays_us[-1]},
     }
 
 
@@ -55,6 +78,9 @@ def alarm_document(alarm: SeenAlarm) -> dict[str, Any]:
         "ended_us": alarm.ended_us,
         "clock_off_us": alarm.clock_off_us,
         "refuted": alarm.refuted,
+        "confidence": None if alarm.confidence is None else alarm.confidence.name.lower(),
+        "rule": alarm.rule,
+        "thresholds": dict(alarm.thresholds),
         "evidence": dict(alarm.evidence),
     }
 

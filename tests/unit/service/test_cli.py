@@ -14,8 +14,8 @@ from service.settings import SettingsError
 from service.stack import StackError
 
 COMMANDS = (
-    "demo", "serve", "migrate", "simulate", "replay", "score", "desk", "dead-letters", "keys",
-    "doctor",
+    "demo", "serve", "migrate", "simulate", "replay", "score", "compare", "desk",
+    "dead-letters", "keys", "doctor",
 )  # fmt: skip
 
 

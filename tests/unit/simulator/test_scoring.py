@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from simulator.scoring.alarms import Seen, SeenAlarm, alarms_of
 from simulator.scoring.attribution import Blame, attribute
-from simulator.scoring.differences import differences
-from simulator.scoring.document import differences_document, document
+from simulator.scoring.differences import by_kind, differences
+from simulator.scoring.document import differences_document, document, kinds_document
 from simulator.scoring.plot import PlotError, plot
 from simulator.scoring.score import (
     YEAR_US,
@@ -293,6 +293,25 @@ def test_differences_are_paired_case_by_case():
     assert len(found) == 6
     assert json.loads(json.dumps(differences_document(found)))["equal"] == 1
     assert len(differences(current, current)) == 0
+
+
+def test_differences_are_counted_by_kind():
+    ended = replace(alarm(code="A"), ended_us=500 * S)
+    doubtful = replace(alarm(code="B"), confidence=Confidence.POSSIBLE)
+    earlier = replace(alarm(code="C"), detected_us=121 * S)
+    current = [alarm(code=code) for code in "ABCDE"]
+    candidate = [ended, doubtful, earlier, alarm(code="D"), alarm(LANDING, code="F")]
+    found = differences(current, candidate)
+    assert [p.current.code for p in found.other_end] == ["A"]
+    assert [p.current.code for p in found.other_confidence] == ["B"]
+    between, landing = by_kind(found)[BETWEEN], by_kind(found)[LANDING]
+    assert (between.current, between.candidate, between.changed, between.equal) == (5, 4, 3, 1)
+    assert (between.only_current, landing.only_candidate) == (1, 1)
+    late_us = 121 * S - alarm().detected_us
+    assert sorted(between.delays_us) == sorted([0, 0, 0, late_us])
+    told = json.loads(json.dumps(kinds_document(found)))
+    assert told["entrapment_between_landings"]["later_us"]["min"] == late_us
+    assert told["entrapment_at_landing"]["later_us"] is None
 
 
 def test_a_score_is_json_and_a_picture(tmp_path):
