@@ -172,7 +172,7 @@ class Heard:
             bit = (listed >> CODE_BIT[code] & 1).astype(np.int8)
             active = np.where(listed == UNKNOWN, np.int8(UNKNOWN), bit)
             if code in _DENIED_BY and (active == 1).any():
-                active[self._denied(code)] = 0
+                active[self._denied(code) & (active == 1)] = 0
             self._codes[code] = active
         return self._codes[code]
 
