@@ -168,6 +168,8 @@ class Heard:
         tells mains on, or the button let go.
         """
         if code not in self._codes:
+            if not self._ever_listed >> CODE_BIT[code] & 1:
+                return self._none_listed
             listed = self.held("codes")
             bit = (listed >> CODE_BIT[code] & 1).astype(np.int8)
             active = np.where(listed == UNKNOWN, np.int8(UNKNOWN), bit)
@@ -175,6 +177,17 @@ class Heard:
                 active[self._denied(code) & (active == 1)] = 0
             self._codes[code] = active
         return self._codes[code]
+
+    @cached_property
+    def _ever_listed(self) -> int:
+        """Bits of the codes that are listed anywhere along the strip; mostly none is."""
+        listed = self.held("codes")
+        return int(np.bitwise_or.reduce(np.where(listed == UNKNOWN, 0, listed)))
+
+    @cached_property
+    def _none_listed(self) -> NDArray[np.int8]:
+        """What ``code`` says of a code that is listed nowhere."""
+        return np.where(self.held("codes") == UNKNOWN, np.int8(UNKNOWN), np.int8(0))
 
     @cached_property
     def line(self) -> Timeline:
