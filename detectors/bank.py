@@ -22,7 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.alarm_button import AlarmButtonDetector
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, layout_text
+from detectors.counters import CountersDetector
 from detectors.entrapment import EntrapmentDetector
+from detectors.frequent_resets import FrequentResetsDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
@@ -40,6 +42,8 @@ from telemetry.transitions import Transitions
 BANK: Final[tuple[Detector, ...]] = (
     EntrapmentDetector(),
     AlarmButtonDetector(),
+    FrequentResetsDetector(),
+    CountersDetector(),
 )
 """Every detector, in the order in which they are stepped; entrapments first."""
 
