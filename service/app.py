@@ -38,6 +38,7 @@ from service.registrar import load_fleet
 from service.registry_watch import watch_registry
 from service.relaning import forget_lanes
 from service.settings import Settings, narrow
+from service.shadow.keeper import ShadowKeeper
 from service.snapshots import Snapshots
 from service.waiting import done_before, end_by
 
@@ -144,6 +145,8 @@ class _Service(Foundation):
             registering = tasks.create_task(self._watch_registry(pipeline), name="registry")
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
+            keeper = ShadowKeeper(pool, self.metrics, self.settings.shadow)
+            shadowing = tasks.create_task(keeper.run(), name="shadow")
             self.board.clear(Cause.STARTING)
             log.info(
                 "serving",
@@ -162,7 +165,7 @@ class _Service(Foundation):
                     async with asyncio.timeout_at(end_s - GOODBYE_S):
                         await snapshots.write()
             dispatcher.stop()
-            for task in (watching, registering, showing, announcing):
+            for task in (watching, registering, showing, announcing, shadowing):
                 task.cancel()
             await end_by(dispatching, end_s - GOODBYE_S)
             await self._give_leases_back()

@@ -34,7 +34,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -75,7 +76,7 @@ class ServiceProcess:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "service", "serve",
                 env={**inherited, **settings}, stdout=log, stderr=log,
-                stdin=asyncio.subprocess.DEVNULL, preexec_fn=_die_with_parent,
+                stdin=asyncio.subprocess.DEVNULL, preexec_fn=die_with_parent,
                 start_new_session=True,  # Ctrl-C is for the parent, which stops us in order
             )  # fmt: skip
 

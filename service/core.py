@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import Bank, BankOutcome
+from detectors.bank import BANK, Bank, BankOutcome
+from detectors.contract import Detector
 from ingest import assemble
 from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
 from telemetry.batch import FrameBatch
@@ -53,11 +54,18 @@ class LaneCore:
         Numbers of DESIGN section 5.
     defaults
         Detector parameters of the fleet, by override key; a lift's own go before them.
+    detectors
+        The detectors; other ones than ``BANK`` in shadow mode.
     """
 
-    def __init__(self, params: AssembleParams, defaults: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        params: AssembleParams,
+        defaults: Mapping[str, float],
+        detectors: tuple[Detector, ...] = BANK,
+    ) -> None:
         self.order = LaneState(params)
-        self.bank = Bank(0)
+        self.bank = Bank(0, detectors=detectors)
         self.elevator_ids: NDArray[np.int64] = np.empty(0, "i8")
         self._defaults = dict(defaults)
         self._dirty = np.empty(0, bool)
@@ -186,7 +194,7 @@ class LaneCore:
         """Put back those lifts of a piece that belong to lane ``lane`` of ``lanes``."""
         ids = arrays["elevator_ids"]
         mine = np.flatnonzero(ids % lanes == lane)
-        whole = LaneCore(self.order.params, self._defaults)
+        whole = LaneCore(self.order.params, self._defaults, self.bank.detectors)
         whole.grow(ids, assemble.UNKNOWN_HEAD)
         whole.restore_piece(np.arange(len(ids)), arrays)
         row_of = {int(i): row for row, i in enumerate(self.elevator_ids)}

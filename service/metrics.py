@@ -110,6 +110,7 @@ class Metrics:
         self._content()
         self._pipeline()
         self._alerting()
+        self._shadow()
         self._service(version)
 
     def _conservation(self) -> None:
@@ -168,6 +169,23 @@ class Metrics:
         )
         self.alarms_open = self._gauge("alarms_open", "Alarms not ended.", {"kind": kinds})
         self.deliveries_pending = self._gauge("deliveries_pending", "Messages not yet delivered.")
+
+    def _shadow(self) -> None:
+        self.shadow_running = self._gauge("shadow_running", "1 while a shadow process runs.")
+        self.shadow_version = self._gauge("shadow_version", "Shadow run in force; 0 = none.")
+        self.shadow_behind_s = self._gauge(
+            "shadow_behind_seconds", "How far the shadow is behind the live batches."
+        )
+        self.shadow_frames = self._counter("shadow_frames", "Frames that the shadow took.")
+        self.shadow_step_s = self._counter(
+            "shadow_step_seconds", "Time that the shadow's rules took, in its own process."
+        )
+        self.shadow_failures = self._counter(
+            "shadow_detector_failures", "Lifts on which a detector of the shadow failed."
+        )
+        self.shadow_ends = self._counter(
+            "shadow_ends", "Shadow processes that ended by themselves."
+        )
 
     def _service(self, version: str) -> None:
         self.degraded = self._gauge("service_degraded", "1 while blindness is announced.")

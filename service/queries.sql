@@ -145,3 +145,91 @@ ORDER BY t.lane, t.batch, t.n;
 -- score_alarms: the alarms of some lifts
 SELECT a.id, e.code, a.kind, a.onset FROM alarms a JOIN elevators e ON e.id = a.elevator_id
 WHERE a.elevator_id = ANY($1::bigint[]);
+
+-- shadow_set: begin a shadow run
+INSERT INTO shadow_runs (parameters, candidate, set_at, set_by) VALUES ($1, $2, $3, $4)
+RETURNING version;
+
+-- shadow_clear: end the shadow run that is in force
+UPDATE shadow_runs SET cleared_at = $1, cleared_by = $2 WHERE cleared_at IS NULL RETURNING version;
+
+-- shadow_run: the run of a version; NULL = the one in force
+SELECT version, parameters, candidate, set_at, set_by, cleared_at, cleared_by
+FROM shadow_runs
+WHERE CASE WHEN $1::int IS NULL THEN cleared_at IS NULL ELSE version = $1 END;
+
+-- shadow_newest: the newest shadow run, in force or not
+SELECT max(version) FROM shadow_runs;
+
+-- shadow_hold: hold the run in force until the end of the transaction; no row = it is over
+SELECT version FROM shadow_runs WHERE version = $1 AND cleared_at IS NULL FOR SHARE;
+
+-- shadow_standing: how far the lanes of a run are, and how far the service is
+SELECT s.*, (SELECT max(b.now_us) FROM batches b WHERE b.lane = s.lane) AS live_us
+FROM shadow_lanes s WHERE s.version = $1 ORDER BY s.lane;
+
+-- shadow_lane: one lane of a run
+SELECT * FROM shadow_lanes WHERE version = $1 AND lane = $2;
+
+-- shadow_start: when a shadow began, anew or for the first time, and what it remembered then
+INSERT INTO shadow_starts (version, lane, at, batch, memory_from_us, reason)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING;
+
+-- shadow_starts: the starts of a run
+SELECT lane, at, batch, memory_from_us, reason FROM shadow_starts
+WHERE version = $1 ORDER BY at, lane;
+
+-- shadow_begin: the place at which a lane's shadow begins
+INSERT INTO shadow_lanes (version, lane, lanes, started_batch, started_us, batch, now_us)
+VALUES ($1, $2, $3, $4, $5, $4, $5)
+ON CONFLICT (version, lane) DO UPDATE
+SET lanes = $3, started_batch = $4, started_us = $5, batch = $4, now_us = $5,
+    snapshot_batch = NULL;
+
+-- shadow_advance: move on, with what it took
+UPDATE shadow_lanes
+SET batch = $3, now_us = $4, frames = frames + $5, transitions = transitions + $6,
+    step_s = step_s + $7, failures = failures + $8, last_failure = coalesce($9, last_failure)
+WHERE version = $1 AND lane = $2;
+
+-- shadow_write: what the shadow would have said in one batch
+INSERT INTO shadow_transitions (version, lane, batch, n, elevator_id, time, onset, kind, kind_now,
+                                change, reason, confidence, rule, rule_version, evidence,
+                                thresholds)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+
+-- shadow_snapshot_piece: keep a piece of a lane's state
+INSERT INTO shadow_snapshots (lane, piece, layout, checksum, data) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (lane, piece) DO UPDATE
+SET layout = excluded.layout, checksum = excluded.checksum, data = excluded.data;
+
+-- shadow_snapshot_of: name the batch after which the pieces are the state
+UPDATE shadow_lanes SET snapshot_batch = $3, snapshot_lifts = $4 WHERE version = $1 AND lane = $2;
+
+-- shadow_pieces: the pieces of a lane's state
+SELECT piece, layout, checksum, data FROM shadow_snapshots WHERE lane = $1 ORDER BY piece;
+
+-- shadow_forget: the state of no run is needed
+DELETE FROM shadow_snapshots;
+
+-- shadow_lock: be the only process that runs the shadow
+SELECT pg_try_advisory_lock($1, $2);
+
+-- compare_shadow: what a shadow run would have said, in order
+SELECT t.elevator_id, t.time, t.onset, t.kind, t.kind_now, t.change, t.reason, t.confidence, t.rule,
+       t.rule_version AS version, t.evidence, t.thresholds, 0 AS parameters,
+       NULL::bigint AS known_us
+FROM shadow_transitions t JOIN shadow_lanes s ON s.version = t.version AND s.lane = t.lane
+WHERE t.version = $1 AND t.batch > s.started_batch AND t.batch <= s.batch
+  AND t.time >= $2 AND ($3::bigint[] IS NULL OR t.elevator_id = ANY ($3))
+ORDER BY t.lane, t.batch, t.n;
+
+-- compare_live: what the service said in the batches that a shadow run has taken, in order
+SELECT t.*, NULL::bigint AS known_us
+FROM transitions t JOIN shadow_lanes s ON s.version = $1 AND s.lane = t.lane
+WHERE t.batch > s.started_batch AND t.batch <= s.batch
+  AND t.time >= $2 AND ($3::bigint[] IS NULL OR t.elevator_id = ANY ($3))
+ORDER BY t.lane, t.batch, t.n;
+
+-- compare_codes: the registration codes of lifts; NULL = of all
+SELECT id, code FROM elevators WHERE $1::text[] IS NULL OR code = ANY ($1);

@@ -18,6 +18,7 @@ from service.backtest.candidate import Candidate, CandidateError, read_params
 from service.commands.failures import SETTINGS, CommandError
 from service.compare import trial
 from service.compare.compared import Compared
+from service.compare.live import of_live
 from service.replay.stored import Choice
 from service.times import MAX_US, MIN_US, read
 
@@ -42,6 +43,14 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
             "[default: the hypertable of HOISTWAY_DATABASE_URL]"
         ),
     ] = "",
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="What the service said and what its shadow would have said."),
+    ] = False,
+    version: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --live: which shadow [default: the one set, or the last]"),
+    ] = None,
     parameters: Annotated[
         Path | None, typer.Option(help="TOML file with other detector parameters of the fleet.")
     ] = None,
@@ -72,6 +81,13 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
 ) -> int:
     """List what other parameters or detectors would have said, with evidence."""
     choice = _choice(elevator, from_, until)
+    if live:
+        if source or parameters or candidate:
+            raise CommandError(
+                "--live compares with the shadow that runs: `hoistway shadow set` says which",
+                SETTINGS,
+            )
+        return _told(of_live(choice, version), as_json=as_json)
     rival = _candidate(parameters, candidate)
     if source and choice != Choice():
         raise CommandError("--elevator, --from and --until are for stored frames", SETTINGS)

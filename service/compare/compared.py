@@ -28,7 +28,7 @@ class Compared:
     failures
         What detectors raised; they should be none.
     gaps
-        Spans in which the shadow did not run, or ran without its memory.
+        Moments at which the shadow's state began, and since when it remembered then.
     """
 
     title: str
@@ -64,6 +64,6 @@ class Compared:
         show_differences(console, self.found, full=True)
         for gap in self.gaps:
             told = ", ".join(f"{name} {value}" for name, value in gap.items())
-            console.print(f"shadow not comparable: {told}", highlight=False, soft_wrap=True)
+            console.print(f"shadow's state began: {told}", highlight=False, soft_wrap=True)
         figures = ", ".join(f"{name} {value}" for name, value in self.summary.items())
         console.print(figures, highlight=False, soft_wrap=True)

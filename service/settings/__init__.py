@@ -7,6 +7,7 @@ to people. No other module of the service reads the environment. Named here are 
 sections that a module is given by themselves.
 """
 
+from service.settings.inner import ShadowSettings
 from service.settings.load import SettingsError, load
 from service.settings.outer import DatabaseSettings, MqttSettings
 from service.settings.outward import HttpSettings, LogSettings
@@ -19,5 +20,6 @@ __all__ = [
     "MqttSettings",
     "Settings",
     "SettingsError",
+    "ShadowSettings",
     "load",
 ]

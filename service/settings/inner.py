@@ -104,6 +104,19 @@ class SnapshotSettings(Section):
     """Frames between snapshots under load [frames]; about five seconds at the rated load."""
 
 
+class ShadowSettings(Section):
+    """Other rules beside the live ones (``hoistway shadow set``)."""
+
+    enabled: bool = True
+    """Whether this process runs the shadow that is set in the database. False: it never does, as on
+    a machine whose cores are needed."""
+    poll_interval_s: Seconds = 1
+    """How often the shadow looks for new batches [s]. It warns nobody, so a second is soon enough
+    and asks little of the database."""
+    restart_max_s: Seconds = 300
+    """Longest wait before a shadow that ended by itself is started again [s], doubled each time."""
+
+
 class DetectSettings(Section):
     """Fleet-wide thresholds of detectors; what is registered for a lift goes before these."""
 

@@ -16,6 +16,7 @@ from service.settings.inner import (
     LimitSettings,
     OrderSettings,
     RegistrySettings,
+    ShadowSettings,
     SnapshotSettings,
 )
 from service.settings.outer import DatabaseSettings, MqttSettings
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     registry: RegistrySettings = RegistrySettings()
     snapshot: SnapshotSettings = SnapshotSettings()
+    shadow: ShadowSettings = ShadowSettings()
     detect: DetectSettings = DetectSettings()
     dispatch: DispatchSettings = DispatchSettings()
     announce: AnnounceSettings = AnnounceSettings()
