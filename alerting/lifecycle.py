@@ -197,7 +197,12 @@ def _open(book: _Book, t: Transition, context: Context) -> Alarm:
         presses=int(press),
         last_press_us=t.t_us if press else None,
         evidence=t.evidence(),
-        rule={"name": t.rule, "version": t.version, "thresholds": dict(t.thresholds)},
+        rule={
+            "name": t.rule,
+            "version": t.version,
+            "thresholds": dict(t.thresholds),
+            "parameters_version": t.parameters,
+        },
         floor=context.floor,
         last_seen_us=_last_seen(t, context),
         lag_us=context.lag_us,

@@ -213,8 +213,10 @@ class Bank:
         """Bytes of state that a lift takes, its due time included."""
         return self._layout.dtype.itemsize + 8
 
-    def set_overrides(self, row: int, overrides: Mapping[str, Any], version: int = 0) -> None:
-        """Give one lift its parameters: defaults, changed by ``overrides``.
+    def set_overrides(
+        self, row: int | Ints, overrides: Mapping[str, Any], version: int | NDArray[np.int32] = 0
+    ) -> None:
+        """Give a lift, or several alike, their parameters: defaults, changed by ``overrides``.
 
         ``version`` stands in every transition that is judged by them. Raises ``ParamError``,
         naming the key, and then changes nothing.
@@ -279,6 +281,13 @@ class Bank:
     def due_rows(self, stream_time_us: Ints) -> Ints:
         """Return the rows for which a tick to that stream time, shape (n_rows,), matters."""
         return np.flatnonzero(self._due_us[: self.n_rows] <= stream_time_us)
+
+    def mark_due(self, rows: ArrayLike) -> None:
+        """Let the next tick step these rows whatever their time: their parameters changed.
+
+        A row that was never heard has no stream time and nothing to judge.
+        """
+        self._due_us[np.asarray(rows, np.int64)] = NEVER_US
 
     def next_due_us(self) -> int:
         """Return the first due stream time of all lifts, ``NO_DUE_US`` if none waits [µs]."""

@@ -120,8 +120,13 @@ class ParamTable:
         self._set_of = np.concatenate([self._set_of, new])
         self.version = np.concatenate([self.version, new])
 
-    def put(self, row: int, overrides: Mapping[str, Any], version: int) -> None:
-        """Give one row the defaults, changed by ``overrides``; raises ``ParamError``."""
+    def put(
+        self,
+        row: int | NDArray[Any],
+        overrides: Mapping[str, Any],
+        version: int | NDArray[Any],
+    ) -> None:
+        """Give a row, or several, the defaults, changed by ``overrides``; raises ``ParamError``."""
         self._set_of[row] = self._intern(overrides)
         self.version[row] = version
         if len(self._overrides) > 2 * len(self._set_of) + 64:

@@ -1,4 +1,4 @@
--- The schema at revision 0003: golden dump, for reading and for the test that compares it.
+-- The schema at revision 0004: golden dump, for reading and for the test that compares it.
 -- Made by `python -m migrations.dump <database URL>`; never edited, never executed.
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -108,6 +108,7 @@ CREATE TABLE batches (
     duplicate integer NOT NULL,
     rejected integer NOT NULL,
     transitions integer NOT NULL,
+    parameters integer NOT NULL DEFAULT 0,
     CONSTRAINT batches_pkey PRIMARY KEY (lane, id)
 );
 
@@ -289,6 +290,33 @@ CREATE TABLE gateways (
     CONSTRAINT gateways_name_key UNIQUE (name)
 );
 
+CREATE TABLE parameter_changes (
+    version integer NOT NULL,
+    scope text NOT NULL,
+    subject text NOT NULL,
+    elevator_id bigint,
+    before jsonb NOT NULL,
+    after jsonb NOT NULL,
+    CONSTRAINT parameter_changes_pkey PRIMARY KEY (version, scope, subject),
+    CONSTRAINT parameter_changes_check CHECK (((scope = 'lift'::text) = (elevator_id IS NOT NULL))),
+    CONSTRAINT parameter_changes_scope_check CHECK ((scope = ANY (ARRAY['installation'::text, 'fleet'::text, 'model'::text, 'lift'::text]))),
+    CONSTRAINT parameter_changes_elevator_id_fkey FOREIGN KEY (elevator_id) REFERENCES elevators(id),
+    CONSTRAINT parameter_changes_version_fkey FOREIGN KEY (version) REFERENCES parameter_versions(id)
+);
+
+CREATE INDEX parameter_changes_subject_idx ON public.parameter_changes USING btree (scope, subject, version);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.parameter_changes FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+CREATE TABLE parameter_versions (
+    id integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    actor text NOT NULL,
+    reason text NOT NULL DEFAULT ''::text,
+    CONSTRAINT parameter_versions_pkey PRIMARY KEY (id)
+);
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.parameter_versions FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 CREATE TABLE shadow_lanes (
     version integer NOT NULL,
     lane smallint NOT NULL,
@@ -389,6 +417,7 @@ CREATE TABLE transitions (
     version text NOT NULL,
     evidence jsonb NOT NULL,
     thresholds jsonb NOT NULL,
+    parameters integer NOT NULL DEFAULT 0,
     CONSTRAINT transitions_pkey PRIMARY KEY (lane, batch, n),
     CONSTRAINT transitions_elevator_id_fkey FOREIGN KEY (elevator_id) REFERENCES elevators(id)
 );

@@ -23,7 +23,7 @@ from alerting.signature import Signer
 from alerting.store import AlarmStore, Outbox
 from ingest.mqtt_source import MqttSource
 from ingest.store import registry
-from ingest.store.errors import DRIVER_ERRORS
+from ingest.store.errors import DRIVER_ERRORS, CommitUnknown
 from migrations.run import head_revision
 from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
 from service.clock import ClockSetBackError
@@ -31,6 +31,7 @@ from service.clock_watch import watch_clock
 from service.database import DatabaseError, open_pool, revision, schema_problem, watch_database
 from service.foundation import Foundation
 from service.logs import tell_unhandled
+from service.parameters import record_installation
 from service.pipeline import Pipeline
 from service.readiness import Cause
 from service.recovery import Recovery
@@ -94,7 +95,7 @@ class _Service(Foundation):
         async with asyncio.TaskGroup() as tasks:
             source = MqttSource(narrow.mqtt_source(self.settings), self.clock)
             snapshots = self.make_snapshots()
-            pipeline = self.make_pipeline(source, snapshots)
+            pipeline = self.make_pipeline(source)
             server = self.make_http(pool, alarms, pipeline)
             serving = tasks.create_task(server.serve(), name="http")
             watching = [
@@ -236,6 +237,7 @@ class _Service(Foundation):
 
     async def _recover(self, alarms: AlarmStore) -> None:
         self.board.set(Cause.RECOVERY)
+        await self._note_settings()
         found = await self.lanes[0].writer.attempt(registry.load)
         load_fleet(self.fleet, found)
         recovery = Recovery(self.fleet, alarms, len(self.lanes), self.clock)
@@ -249,6 +251,21 @@ class _Service(Foundation):
             old, new = recovery.lanes_before, len(self.lanes)
             await self.lanes[0].writer.attempt(lambda conn: forget_lanes(conn, new, old))
         self.board.clear(Cause.RECOVERY)
+
+    async def _note_settings(self) -> None:
+        """Make the detectors' settings of this start a version, if they are new."""
+        params = narrow.changed_parameters(self.settings)
+        while True:
+            now_us = self.clock.now_us()
+            try:
+                version = await self.lanes[0].writer.attempt(
+                    lambda conn, now_us=now_us: record_installation(conn, params, now_us)
+                )
+            except CommitUnknown:
+                continue  # written or not: the next attempt finds out
+            if version is not None:
+                log.info("settings_changed_parameters", version=version)
+            return
 
     async def _watch_registry(self, pipeline: Pipeline) -> None:
         await watch_registry(

@@ -37,6 +37,8 @@ class LaneBatch:
     bindings: Sequence[tuple[int, int]] = ()
     floors: Sequence[tuple[int, int, str]] = ()
     statuses: Sequence[GatewayStatus] = ()
+    opens_version: bool = False
+    """Whether it is the first one under new parameters, which is written in any case."""
 
     def at_epoch(self, epoch: int) -> "LaneBatch":
         """Return it as a batch of this epoch of the writer."""
@@ -46,7 +48,9 @@ class LaneBatch:
     def is_needed(self) -> bool:
         """Whether there is anything to write: a tick that yields nothing is no transaction."""
         something = (self.frames, self.transitions, self.letters, self.statuses, self.bindings)
-        return self.row.received > 0 or any(len(part) > 0 for part in something)
+        return (
+            self.opens_version or self.row.received > 0 or any(len(part) > 0 for part in something)
+        )
 
 
 async def commit(

@@ -95,9 +95,21 @@ class LaneCore:
             for row in new:
                 self.bank.set_overrides(row, self._defaults)
 
-    def set_parameters(self, row: int, overrides: Mapping[str, float]) -> None:
-        """Give a lift its own detector parameters. Raises ``ParamError`` naming a bad key."""
-        self.bank.set_overrides(row, {**self._defaults, **overrides})
+    def set_parameters(
+        self,
+        rows: int | NDArray[np.intp],
+        overrides: Mapping[str, float],
+        versions: int | NDArray[np.int32] = 0,
+    ) -> None:
+        """Give lifts detector parameters, which are of these versions.
+
+        Raises ``ParamError`` naming a bad key.
+        """
+        self.bank.set_overrides(rows, {**self._defaults, **overrides}, versions)
+
+    def mark_due(self, rows: NDArray[np.intp]) -> None:
+        """Let the next tick step these lifts: what is under way is judged anew."""
+        self.bank.mark_due(rows)
 
     def advance(self, frames: FrameBatch, now_us: int, *, caught_up: bool) -> Advanced:
         """Order and step ``frames``; without frames it is a tick that moves quiet lifts.

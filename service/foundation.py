@@ -13,7 +13,6 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from alerting.store import AlarmStore
-from detectors.bank import BANK
 from ingest.fleet import Fleet
 from ingest.mqtt_source import MqttSource
 from ingest.store.connect import ConnectOptions
@@ -27,6 +26,7 @@ from service.intake import Intake, IntakeTimes
 from service.keys import KeyRing
 from service.lane import Lane
 from service.metrics import Metrics
+from service.parameters import ParameterStore
 from service.pipeline import Pipeline
 from service.readiness import Board
 from service.registrar import Registrar
@@ -86,15 +86,9 @@ class Foundation:
     def make_lane(self, number: int, alarms: AlarmStore) -> Lane:
         """Return a lane without state."""
         params = narrow.assemble(self.settings)
-        built_in = narrow.parameters(Settings.model_construct())
-        defaults = {
-            key: value
-            for key, value in narrow.parameters(self.settings).items()
-            if value != built_in[key]
-        }
         return Lane(
             number,
-            lambda: LaneCore(params, defaults),
+            lambda: LaneCore(params, {}),
             self.fleet,
             self.make_writer(number),
             alarms,
@@ -102,7 +96,7 @@ class Foundation:
             self.clock,
         )
 
-    def make_pipeline(self, source: MqttSource, snapshots: Snapshots) -> Pipeline:
+    def make_pipeline(self, source: MqttSource) -> Pipeline:
         """Return the pipeline over a source."""
         ingest = self.settings.ingest
         times = IntakeTimes(
@@ -120,7 +114,6 @@ class Foundation:
             self.registrar,
             self.clock,
             self.metrics,
-            snapshots,
         )
 
     def make_snapshots(self) -> Snapshots:
@@ -145,7 +138,7 @@ class Foundation:
             fleet=Registry(pool),
             alarms=Cases(pool, alarms),
             dead_letters=DeadLetterStore(pool),
-            parameters=narrow.parameter_ranges(*(d.params_type for d in BANK)),
+            parameters=ParameterStore(pool),
             version=version("hoistway"),
         )
         config = uvicorn.Config(

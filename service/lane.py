@@ -25,11 +25,13 @@ from ingest.store import batches, frames
 from ingest.store.batches import BatchRow
 from ingest.store.connect import transaction
 from ingest.store.errors import CommitUnknown, ContentError, KeyStoredAlready
+from ingest.store.parameters import ParameterChange
 from ingest.store.writer_lock import check_epoch
 from service.clock import Clock
 from service.commit import LaneBatch, commit
 from service.core import Advanced, LaneCore
 from service.metrics import Metrics, Rejected, RetryCause
+from service.parameters import LaneParameters
 from service.work import Tally, Work
 from service.writer import Writer
 from telemetry.batch import FrameBatch
@@ -65,6 +67,7 @@ class Lane:
         self._new_core = new_core
         self.core = new_core()
         self.writer = writer
+        self.parameters = LaneParameters(number)
         self.last_batch = 0
         self.frames_stored = 0
         self.held: set[int] = set()
@@ -78,6 +81,7 @@ class Lane:
     def start_over(self, stored_head_us: int) -> None:
         """Forget the state, for recovery; every registered lift gets a fresh row."""
         self.core = self._new_core()
+        self.parameters.start(self.core)
         self.held = set()
         self._last_now_us = 0
         self.take_in_new_lifts(stored_head_us)
@@ -94,17 +98,13 @@ class Lane:
     def take_in_new_lifts(self, stored_head_us: int = assemble.NOTHING_STORED) -> None:
         """Give lifts that were registered meanwhile their rows."""
         if self._fleet.n_rows(self.number) > self.core.n_lifts:
-            known = self.core.n_lifts
-            ids = self._fleet.elevator_ids(self.number)
-            self.core.grow(ids, stored_head_us)
-            own = [r for r in range(known, len(ids)) if self._fleet.lift(int(ids[r])).params]
-            self.refresh_parameters(own)
+            self.core.grow(self._fleet.elevator_ids(self.number), stored_head_us)
+            self.parameters.cover(self.core)
 
-    def refresh_parameters(self, rows: Iterable[int]) -> None:
-        """Give the detectors the registry's parameters of these rows, which may have changed."""
-        for row in rows:
-            params = self._fleet.lift(int(self.core.elevator_ids[row])).params
-            self.core.set_parameters(row, params)
+    async def take_parameters(self, changes: Iterable[ParameterChange]) -> LaneResult | None:
+        """Take over versions of parameters; returns after the batch that records it, if any."""
+        self.parameters.take(self.core, changes)
+        return await self.process(Work.nothing()) if self.parameters.marked else None
 
     async def process(self, work: Work) -> LaneResult:
         """Settle this lane's part of ``work``; returns after the commit."""
@@ -146,11 +146,8 @@ class Lane:
         key_plan = assemble.plan(self.core.order, arrived)
         known = FrameBatch.empty()
         if len(key_plan.seqs):
-            found = await self.writer.attempt(
-                lambda conn: frames.lookup(
-                    conn, key_plan.elevator_ids, key_plan.times_us, key_plan.seqs
-                )
-            )
+            keys = (key_plan.elevator_ids, key_plan.times_us, key_plan.seqs)
+            found = await self.writer.attempt(lambda conn: frames.lookup(conn, *keys))
             known = found.frames
         settled = assemble.settle(self.core.order, key_plan, known)
         advanced = self._advance(settled.frames, now_us, work)
@@ -218,6 +215,7 @@ class Lane:
             duplicate=tally.duplicate,
             rejected=tally.rejected.total(),
             transitions=len(advanced.transitions),
+            parameters=self.parameters.version,
         )
         batch = LaneBatch(
             row=row,
@@ -233,6 +231,7 @@ class Lane:
             bindings=resolved.bindings if resolved else (),
             floors=resolved.floors if resolved else (),
             statuses=work.batch.statuses if first else (),
+            opens_version=self.parameters.marked,
         )
         return _Pending(resolved, settled, advanced, tally, batch, kept)
 
@@ -335,6 +334,7 @@ class Lane:
         self.frames_stored += pending.tally.stored
         if pending.batch.is_needed:
             self.last_batch = pending.batch.row.id
+            self.parameters.opened()
         self.note_held(changes)
         for failure in pending.advanced.outcome.failed:
             self._metrics.detector_failures.inc()

@@ -24,7 +24,6 @@ from service.intake import Intake, likely_frames, posted
 from service.lane import Lane, LaneResult
 from service.metrics import Metrics, Queue
 from service.registrar import Registrar
-from service.snapshots import Snapshots
 from service.work import Tally, Work
 
 log = structlog.get_logger()
@@ -52,7 +51,6 @@ class Pipeline:
         registrar: Registrar,
         clock: Clock,
         metrics: Metrics,
-        snapshots: Snapshots,
     ) -> None:
         self._source = source
         self._intake = intake
@@ -61,7 +59,6 @@ class Pipeline:
         self._registrar = registrar
         self._clock = clock
         self._metrics = metrics
-        self._snapshots = snapshots
         self._works: asyncio.Queue[Work | None] = asyncio.Queue(WORKS_QUEUED)
         self._submissions: asyncio.Queue[tuple[Message, asyncio.Future[SubmitResult]]]
         self._submissions = asyncio.Queue(SUBMISSIONS_QUEUED)
@@ -162,6 +159,7 @@ class Pipeline:
             await self._works.put(work)
 
     async def _process(self) -> None:
+        await self._take_parameters()  # what was changed since the last batch of the life before
         while (work := await self._works.get()) is not None:
             if self._changed_lifts:
                 await self._reload()
@@ -186,14 +184,19 @@ class Pipeline:
     async def _reload(self) -> None:
         changed, self._changed_lifts = self._changed_lifts, set()
         await self._registrar.reload()
+        await self._take_parameters()
+        log.info("registry_reloaded", changed=len(changed))
+
+    async def _take_parameters(self) -> None:
+        """Give the detectors the newest parameters, between two batches of every lane."""
+        version = min(lane.parameters.version for lane in self._lanes)
+        changes = await self._registrar.parameters_after(version)
         for lane in self._lanes:
             lane.take_in_new_lifts()
-            mine = [i for i in changed if i % len(self._lanes) == lane.number]
-            lane.refresh_parameters(self._fleet.rows(mine).tolist())
-        # Recovery repeats batches with the parameters that are in force then, so those from before
-        # the change must not be repeated.
-        await self._snapshots.write()
-        log.info("registry_reloaded", changed=len(changed))
+            later = [c for c in changes if c.version > lane.parameters.version]
+            result = await lane.take_parameters(later)
+            if result is not None:
+                self._count_changes(result)
 
     async def _settle(self, work: Work) -> None:
         """Bring one work through the lanes, then acknowledge it."""

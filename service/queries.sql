@@ -137,7 +137,7 @@ FROM elevators WHERE code = ANY($1::text[]) ORDER BY id;
 
 -- score_transitions: what was found on some lifts in a span of event time, in order, and when
 SELECT t.elevator_id, t.time, t.onset, t.kind, t.kind_now, t.change, t.reason, t.confidence, t.rule,
-       t.version, t.evidence, t.thresholds, b.now_us AS known_us
+       t.version, t.evidence, t.thresholds, t.parameters, b.now_us AS known_us
 FROM transitions t JOIN batches b ON b.lane = t.lane AND b.id = t.batch
 WHERE t.elevator_id = ANY($1::bigint[]) AND t.time >= $2 AND t.time <= $3
 ORDER BY t.lane, t.batch, t.n;
@@ -233,3 +233,40 @@ ORDER BY t.lane, t.batch, t.n;
 
 -- compare_codes: the registration codes of lifts; NULL = of all
 SELECT id, code FROM elevators WHERE $1::text[] IS NULL OR code = ANY ($1);
+
+-- elevator_parameters: what says which parameters a lift has
+SELECT id, model FROM elevators WHERE code = $1;
+
+-- set_elevator_params: a lift's own parameters
+UPDATE elevators SET params = $2 WHERE id = $1;
+
+-- parameters_of_lift: what is in force for a lift of a model, by subject
+SELECT DISTINCT ON (scope, subject) version, scope, subject, elevator_id, before, after
+FROM parameter_changes
+WHERE scope IN ('installation', 'fleet') OR (scope = 'lift' AND subject = $1)
+   OR (scope = 'model' AND subject = $2)
+ORDER BY scope, subject, version DESC;
+
+-- parameters_of_all: what is in force for settings, fleet and models
+SELECT DISTINCT ON (scope, subject) version, scope, subject, elevator_id, before, after
+FROM parameter_changes WHERE scope IN ('installation', 'fleet', 'model')
+ORDER BY scope, subject, version DESC;
+
+-- parameters_version: the newest version, 0 if there is none
+SELECT coalesce(max(id), 0) FROM parameter_versions;
+
+-- count_lifts: lifts of a model, NULL = all
+SELECT count(*) FROM elevators WHERE $1::text IS NULL OR model = $1;
+
+-- parameter_versions: a page of versions before $1, newest first; a NULL filter does not filter
+SELECT v.id, v.at, v.actor, v.reason,
+       (SELECT json_agg(json_build_object('scope', c.scope, 'subject', c.subject,
+                                          'before', c.before, 'after', c.after)
+                        ORDER BY c.scope, c.subject)
+        FROM (SELECT * FROM parameter_changes WHERE version = v.id
+              ORDER BY scope, subject LIMIT 100) c) AS changes
+FROM parameter_versions v
+WHERE v.id < $1 AND EXISTS (
+    SELECT FROM parameter_changes c WHERE c.version = v.id
+        AND ($3::text IS NULL OR c.scope = $3) AND ($4::text IS NULL OR c.subject = $4))
+ORDER BY v.id DESC LIMIT $2;

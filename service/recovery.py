@@ -1,8 +1,9 @@
 """Recovery: from the newest snapshot and the batches after it to the state before the crash.
 
 The batches go through the same ``LaneCore.advance`` as live ones, each with its recorded ``now_us``
-and ``caught_up``. The transitions so derived must equal the stored ones and are not written again;
-a difference is an ERROR and the database wins: alarms are as the table has them.
+and ``caught_up`` and under the parameters of its recorded version. The transitions so derived must
+equal the stored ones and are not written again; a difference is an ERROR and the database wins:
+alarms are as the table has them.
 """
 
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ from detectors.bank import LayoutMismatch
 from ingest import assemble
 from ingest.assemble import ClockRunRow
 from ingest.fleet import Fleet
-from ingest.store import batches, recovery, registry, snapshots
+from ingest.store import batches, parameters, recovery, registry, snapshots
 from ingest.store.frames import stored_heads
+from ingest.store.parameters import ParameterChange
 from ingest.store.recovery import StoredBatch
 from ingest.store.snapshots import Snapshot, Unreadable
 from service.clock import Clock
 from service.core import LaneCore
 from service.lane import Lane
+from service.parameters import LaneParameters
 from service.relaning import lanes_before, take_over_state
 from telemetry.batch import FrameBatch
 
@@ -72,7 +75,9 @@ class Recovery:
         core = lane.core
         rows = self._fleet.rows([run.elevator_id for run in mine]).tolist()
         core.absorb(FrameBatch.empty(), list(zip(rows, mine, strict=True)))
+        later = await self._start_parameters(conn, lane, done.from_batch)
         async for stored in recovery.batches_after(conn, lane.number, done.from_batch, self._lanes):
+            repeat_parameters(lane.parameters, core, later, stored.row.parameters)
             self._repeat(lane, stored, done)
         await self._learn_heads(conn, core)
         # A lane that has lifts of others has no batch of that number itself.
@@ -107,6 +112,14 @@ class Recovery:
                         will="rebuild from the last two hours")  # fmt: skip
         return await recovery.rebuild_from(conn, lane.number, self._clock.now_us())
 
+    async def _start_parameters(
+        self, conn: asyncpg.Connection, lane: Lane, batch: int
+    ) -> list[ParameterChange]:
+        """Set the parameters that were in force after ``batch``; return later changes."""
+        version = await parameters.of_batch(conn, lane.number, batch)
+        lane.parameters.start(lane.core, await parameters.at_version(conn, version))
+        return await parameters.after_version(conn, version)
+
     def _load(self, core: LaneCore, snapshot: Snapshot) -> None:
         for piece in sorted(snapshot.pieces):
             arrays = dict(snapshot.pieces[piece])
@@ -122,6 +135,7 @@ class Recovery:
         core.absorb(frames)
         advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)
         core.adopt(advanced)
+        lane.parameters.opened()
         lane.saw(stored.row.now_us)
         done.newest_us = max(done.newest_us, stored.row.now_us)
         done.batches += 1
@@ -154,6 +168,15 @@ class Recovery:
         heads = await stored_heads(conn, ids)
         heads_us = [heads.get(i, assemble.NOTHING_STORED) for i in ids]
         core.set_stored_heads(unknown, np.array(heads_us, "i8"))
+
+
+def repeat_parameters(
+    lane: LaneParameters, core: LaneCore, later: list[ParameterChange], version: int
+) -> None:
+    """Take over what changed up to the version of the next batch, as it was done live."""
+    due = [c for c in later if lane.version < c.version <= version]
+    if due:
+        lane.take(core, due)
 
 
 def _clock_run(run: registry.ClockRun) -> ClockRunRow:

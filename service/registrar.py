@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable
 import asyncpg
 
 from ingest.fleet import Fleet, LiftRecord, Wanted
-from ingest.store import registry
+from ingest.store import parameters, registry
 from ingest.store.connect import transaction
 from ingest.store.errors import CommitUnknown
+from ingest.store.parameters import ParameterChange
 from ingest.store.registry import ElevatorRow, NewElevator
 from service.clock import Clock
 from service.writer import Writer
@@ -57,6 +58,11 @@ class Registrar:
         async with self._one_at_a_time:
             found = await self._writer.attempt(registry.load)
         load_fleet(self._fleet, found)
+
+    async def parameters_after(self, version: int) -> list[ParameterChange]:
+        """Return what later versions of the detectors' parameters changed."""
+        async with self._one_at_a_time:
+            return await self._writer.attempt(lambda conn: parameters.after_version(conn, version))
 
     async def _until_known(self, write: Callable[[asyncpg.Connection], Awaitable[Made]]) -> Made:
         while True:

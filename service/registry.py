@@ -8,12 +8,14 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import asyncpg
 import msgspec
 
 from service.http.parts import Document
+from service.parameters import record_lift
+from service.parameters.store import merged, shortest
 from service.sql import statements
 from service.times import MAX_US, MIN_US, rfc3339, to_datetime, to_us
 from telemetry.batch import ClockQuality
@@ -60,11 +62,19 @@ class Registry:
         return {**_elevator(row), **newest}
 
     async def register(
-        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, whole: bool
+        self,
+        code: str,
+        changes: Mapping[str, Any],
+        actor: str,
+        now_us: int,
+        *,
+        whole: bool,
+        reason: str = "",
     ) -> int | None:
         """Change what the registry says and audit it; return the lift's id, None = no such lift.
 
-        A ``whole`` registration creates the lift if need be and replaces its parameters.
+        A ``whole`` registration creates the lift if need be and replaces its parameters. What it
+        changes about parameters, model and rated speed is a version, with ``reason``.
         ``gateway`` among the changes binds the lift to it as registered; None there gives the
         binding back to first use. Nothing is written, and nothing audited, if nothing changes.
         """
@@ -80,6 +90,13 @@ class Registry:
             if after != before:
                 await _update(conn, row["id"], before, after, now)
                 data = {k: [before[k], after[k]] for k in after if after[k] != before[k]}
+                version = await record_lift(
+                    cast("asyncpg.Connection", conn),
+                    (row["id"], code),
+                    (before, after),
+                    (now_us, actor, reason),
+                )
+                data |= {} if version is None else {"parameters_version": [None, version]}
                 await conn.execute(
                     statements()["audit"], now, actor, "elevator_changed", code, json.dumps(data)
                 )
@@ -114,7 +131,7 @@ def _elevator(row: Mapping[str, Any]) -> Document:
     unit = document["unit"]
     document["unit"] = None if unit is None else Unit(unit).name.lower()
     document["params"] = json.loads(row["params"])
-    document["rated_speed_mps"] = _real(row["rated_speed_mps"])
+    document["rated_speed_mps"] = shortest(row["rated_speed_mps"])
     document.pop("gateway_id")
     return document
 
@@ -123,7 +140,7 @@ def _registered(row: Mapping[str, Any]) -> Document:
     """Return what a person can change, as it stands."""
     return {
         **{name: row[name] for name in TEXTS},
-        "rated_speed_mps": _real(row["rated_speed_mps"]),
+        "rated_speed_mps": shortest(row["rated_speed_mps"]),
         "params": json.loads(row["params"]),
         "confirmed": row["confirmed"],
         "gateway": row["gateway"] if row["gateway_registered"] else None,
@@ -132,8 +149,8 @@ def _registered(row: Mapping[str, Any]) -> Document:
 
 
 def _merged(before: Document, changes: Mapping[str, Any], *, whole: bool) -> Document:
-    params = {**({} if whole else before["params"]), **changes.get("params", {})}
-    return {**before, **changes, "params": {k: v for k, v in params.items() if v is not None}}
+    params = merged({} if whole else before["params"], changes.get("params", {}))
+    return {**before, **changes, "params": params}
 
 
 async def _update(
@@ -151,11 +168,6 @@ async def _update(
 
 def _moment(t_us: int) -> datetime:
     return to_datetime(min(max(t_us, MIN_US), MAX_US))
-
-
-def _real(value: float | None) -> float | None:
-    """Spell a float4 as shortly as it was written: 1.3, not 1.2999999523162842."""
-    return None if value is None else float(f"{value:.7g}")
 
 
 def _frames_json(rows: Sequence[Mapping[str, Any]], limit: int) -> bytes:
@@ -190,6 +202,6 @@ def _value(column: Column, row: Mapping[str, Any]) -> Any:
         case "codes":
             return code_texts(value)
         case "real":
-            return _real(value)
+            return shortest(value)
         case _:
             return column.words[value] if column.words else value

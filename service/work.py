@@ -71,6 +71,11 @@ class Work:
     outcome: dict[int, str] = field(default_factory=dict)
     """Decoded frame to ``duplicate`` or reject reason; filled only if somebody waits."""
 
+    @classmethod
+    def nothing(cls) -> "Work":
+        """Return work in which neither frames come nor time passes."""
+        return cls([], decode(()), {}, 0, caught_up=False)
+
     @property
     def is_tick(self) -> bool:
         """Whether nothing came and only time passed."""

@@ -20,6 +20,7 @@ class BatchRow:
     """What is kept about one pipeline transaction; times in µs, counts in frames.
 
     ``min_time_us`` and ``max_time_us`` bound the event times of its frames; ``None`` = a tick.
+    ``parameters``: version of the detectors' parameters that were in force.
     """
 
     lane: int
@@ -34,6 +35,7 @@ class BatchRow:
     duplicate: int
     rejected: int
     transitions: int
+    parameters: int = 0
 
 
 async def write(conn: asyncpg.Connection, row: BatchRow) -> None:
@@ -45,6 +47,7 @@ async def write(conn: asyncpg.Connection, row: BatchRow) -> None:
         *(row.lane, row.id, row.epoch, row.now_us, row.caught_up),
         *(_moment(row.min_time_us), _moment(row.max_time_us)),
         *(row.received, row.stored, row.duplicate, row.rejected, row.transitions),
+        row.parameters,
     )
     if written != 1:
         raise EpochLost(f"lane {row.lane} has another writer: epoch {row.epoch} is over")

@@ -41,8 +41,8 @@ CROSS JOIN LATERAL (
 
 -- write_batch: the batch's row, only if the writer's epoch still is $3; holds takeovers off
 INSERT INTO batches (lane, id, epoch, now_us, caught_up, min_time, max_time,
-                     received, stored, duplicate, rejected, transitions)
-SELECT w.lane, $2, w.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12
+                     received, stored, duplicate, rejected, transitions, parameters)
+SELECT w.lane, $2, w.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
 FROM (SELECT lane, epoch FROM writer WHERE lane = $1 AND epoch = $3 FOR SHARE) w
 
 -- lock_writer: wait until no transaction of this lane is under way
@@ -56,7 +56,7 @@ SELECT max(id) FROM batches WHERE lane = $1
 
 -- list_batches: batches after $2 in order, at most $3
 SELECT lane, id, epoch, now_us, caught_up, min_time, max_time,
-       received, stored, duplicate, rejected, transitions
+       received, stored, duplicate, rejected, transitions, parameters
 FROM batches WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3
 
 -- last_batch_before: the newest batch handled before $2
@@ -70,12 +70,14 @@ WHERE lane = $1 AND id <= least($2, coalesce((SELECT batch FROM snapshots WHERE 
 
 -- write_transitions: what the detectors said in one batch
 INSERT INTO transitions (lane, batch, n, elevator_id, time, onset, kind, kind_now, change, reason,
-                         confidence, rule, version, evidence, thresholds)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                         confidence, rule, version, evidence, thresholds, parameters)
+SELECT $1::smallint, $2::bigint, n, elevator_id, time, onset, kind, kind_now, change, reason, confidence,
+       rule, version, evidence, thresholds, parameters
+FROM json_populate_recordset(null::transitions, $3::text::json)
 
 -- read_transitions: transitions of the batches $2..$3, in order
 SELECT batch, n, elevator_id, time, onset, kind, kind_now, change, reason, confidence,
-       rule, version, evidence, thresholds
+       rule, version, evidence, thresholds, parameters
 FROM transitions WHERE lane = $1 AND batch >= $2 AND batch <= $3 ORDER BY batch, n
 
 -- write_dead_letters: keep what could not be used; a repetition only counts
@@ -190,3 +192,33 @@ RETURNING epoch
 
 -- check_epoch: hold takeovers off until this transaction ends, and say which epoch it is
 SELECT epoch FROM writer WHERE lane = $1 FOR SHARE
+
+-- parameters_at: the newest change of every subject up to version $1
+SELECT DISTINCT ON (scope, subject) version, scope, subject, elevator_id, before, after
+FROM parameter_changes WHERE version <= $1 ORDER BY scope, subject, version DESC
+
+-- parameters_after: changes of all versions after $1, in order
+SELECT version, scope, subject, elevator_id, before, after
+FROM parameter_changes WHERE version > $1 ORDER BY version, scope, subject
+
+-- parameters_of_batch: the version in force after batch $2 of a lane, 0 if none is known
+SELECT coalesce((SELECT parameters FROM batches WHERE lane = $1 AND id <= $2
+                 ORDER BY id DESC LIMIT 1), 0)
+
+-- parameters_newest: what is in force for one subject
+SELECT version, scope, subject, elevator_id, before, after
+FROM parameter_changes WHERE scope = $1 AND subject = $2 ORDER BY version DESC LIMIT 1
+
+-- lock_parameters: one version at a time, seen in the order of their numbers
+SELECT pg_advisory_xact_lock($1)
+
+-- add_version: the next version
+INSERT INTO parameter_versions (id, at, actor, reason)
+SELECT coalesce(max(id), 0) + 1, $1, $2, $3 FROM parameter_versions RETURNING id
+
+-- add_parameter_change: what a version sets for one subject
+INSERT INTO parameter_changes (version, scope, subject, elevator_id, before, after)
+VALUES ($1, $2, $3, $4, $5, $6)
+
+-- tell_parameters: make the process that works read them
+SELECT pg_notify('hoistway_registry', $1)

@@ -13,6 +13,7 @@ UNAVAILABLE: Final = 3
 KNOWN: Final = (
     ("service.settings", "SettingsError", SETTINGS),
     ("service.keys", "KeyNameError", 1),
+    ("service.parameters.store", "ParametersRefusedError", SETTINGS),
     ("service.clock", "ClockSetBackError", 1),
     ("service.database", "DatabaseError", UNAVAILABLE),
     ("migrations.server", "MigrationError", UNAVAILABLE),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ingest.store.parameters import Scope
 from service.http.auth import GuardedRoute, WithCaller, WithParts
 from service.http.paging import (
     MAX_ID,
@@ -22,8 +23,11 @@ from service.http.paging import (
     page,
     text_filter,
 )
+from service.http.parameters import refuse_wrong
 from service.http.parts import Document, Parts
 from service.http.problems import Code, Problem
+from service.parameters import Wanted
+from service.parameters.book import RATED_SPEED
 from service.roles import Caller
 from telemetry.columns import Unit
 
@@ -42,6 +46,7 @@ def _unit(value: Any) -> Any:
 
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] | None
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Reason = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 UnitWord = Annotated[Unit, BeforeValidator(_unit)]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="next of the page before")]
 
@@ -64,6 +69,8 @@ class Registration(BaseModel):
     rated_speed_mps: Annotated[float, Field(gt=0, le=30)] | None = None
     params: dict[str, Number] = Field(default_factory=dict)
     confirmed: bool = True
+    reason: Reason = ""
+    """Why its parameters change, for the list of versions."""
     gateway: (
         Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f]*$")] | None
     ) = None
@@ -159,20 +166,22 @@ async def _register(
     parts: Parts, caller: Caller, raw_code: str, changes: dict[str, Any], *, whole: bool
 ) -> JSONResponse:
     code = elevator_code(raw_code)
-    _check_parameters(parts, changes.get("params") or {})
+    reason = changes.pop("reason", "")
+    _check_parameters(parts, code, changes)
     now_us = parts.clock.now_us()
-    elevator_id = await parts.fleet.register(code, changes, caller.name, now_us, whole=whole)
+    elevator_id = await parts.fleet.register(
+        code, changes, caller.name, now_us, whole=whole, reason=reason
+    )
     if elevator_id is None:
         raise Problem(Code.NOT_FOUND, "no lift has this code; PUT registers one")
     await parts.intake.reload((elevator_id,))
     return JSONResponse(await _elevator(parts, code))
 
 
-def _check_parameters(parts: Parts, params: dict[str, float | None]) -> None:
-    for name, value in params.items():
-        if name not in parts.parameters:
-            known = ", ".join(sorted(parts.parameters))
-            raise Problem(Code.INVALID, f"params.{name[:64]} is no parameter; there are: {known}")
-        low, high = parts.parameters[name]
-        if value is not None and not low <= value <= high:
-            raise Problem(Code.INVALID, f"params.{name} must lie between {low:g} and {high:g}")
+def _check_parameters(parts: Parts, code: str, changes: dict[str, Any]) -> None:
+    """Refuse what no detector takes, the rated speed among it, before anything is written."""
+    given = dict(changes.get("params") or {})
+    rated_speed_mps = changes.get(RATED_SPEED)
+    if rated_speed_mps is not None and RATED_SPEED in parts.parameters.known:
+        given.setdefault(RATED_SPEED, rated_speed_mps)
+    refuse_wrong(Wanted(Scope.LIFT, code, given), parts.parameters.known)

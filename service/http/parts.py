@@ -13,6 +13,7 @@ from uuid import UUID
 
 from service.clock import Clock
 from service.metrics import Metrics
+from service.parameters import Changed, Known, Wanted
 from service.readiness import Readiness
 from service.roles import Caller
 from service.settings import HttpSettings
@@ -79,7 +80,14 @@ class Fleet(Protocol):
         ...
 
     async def register(
-        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, whole: bool
+        self,
+        code: str,
+        changes: Mapping[str, Any],
+        actor: str,
+        now_us: int,
+        *,
+        whole: bool,
+        reason: str = "",
     ) -> int | None:
         """Change what the registry says and audit it; return the lift's id, None = no such lift.
 
@@ -95,6 +103,43 @@ class Fleet(Protocol):
 
     async def list_gateways(self, after: int, limit: int) -> list[Document]:
         """Return a page of gateways by id."""
+        ...
+
+
+class Parameters(Protocol):
+    """The detectors' parameters, as the API sees them."""
+
+    @property
+    def known(self) -> Mapping[str, Known]:
+        """Parameters that there are."""
+        ...
+
+    async def change(
+        self, wanted: Wanted, actor: str, now_us: int, *, dry_run: bool = False
+    ) -> Changed | None:
+        """Set parameters, all or nothing; None = no such lift."""
+        ...
+
+    async def effective(self, code: str) -> Document | None:
+        """Return what is in force for a lift, each value with its origin."""
+        ...
+
+    async def overview(self) -> Document:
+        """Return what there is, and what is set for fleet and models."""
+        ...
+
+    async def model(self, name: str) -> Document:
+        """Return what is set for a model."""
+        ...
+
+    async def versions(
+        self, before: int, limit: int, *, scope: str | None = None, subject: str | None = None
+    ) -> list[Document]:
+        """Return a page of versions, newest first."""
+        ...
+
+    async def version(self, number: int) -> Document | None:
+        """Return one version."""
         ...
 
 
@@ -199,8 +244,7 @@ class Parts:
     fleet: Fleet
     alarms: Alarms
     dead_letters: DeadLetters
-    parameters: Mapping[str, tuple[float, float]]
-    """Per-lift detector parameters that may be set, with their inclusive range."""
+    parameters: Parameters
     version: str
     abandoned: set[Task[Any]] = field(default_factory=set)
     """Requests that were answered 503 and have not ended yet."""

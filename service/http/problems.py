@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from alerting.errors import StoreUnavailableError
+from ingest.store.errors import Unavailable
 
 log: Final = structlog.get_logger(__name__)
 
@@ -111,7 +112,7 @@ def install(app: FastAPI, retry_after_s: int) -> None:
     app.add_exception_handler(Problem, problem)  # pyright: ignore[reportArgumentType]
     app.add_exception_handler(RequestValidationError, invalid)  # pyright: ignore[reportArgumentType]
     app.add_exception_handler(HTTPException, plain)  # pyright: ignore[reportArgumentType]
-    for lost in (*DATABASE_LOST, StoreUnavailableError, OSError, TimeoutError):
+    for lost in (*DATABASE_LOST, StoreUnavailableError, Unavailable, OSError, TimeoutError):
         app.add_exception_handler(lost, no_database)
     app.add_exception_handler(Exception, internal)
 

@@ -14,7 +14,6 @@ from alerting.changes import LifecycleParams
 from alerting.dispatcher import DispatchSettings
 from alerting.retry import RetryParams
 from alerting.store import StoreSettings
-from detectors.parameters import Threshold, thresholds
 from ingest.assemble.params import AssembleParams
 from ingest.fleet_limits import FleetLimits
 from ingest.mqtt_settings import MqttSettings
@@ -120,12 +119,10 @@ def parameters(settings: Settings) -> dict[str, float]:
     return {name: getattr(settings.detect, name) for name in type(settings.detect).model_fields}
 
 
-def parameter_ranges(*params_types: type) -> dict[str, tuple[float, float]]:
-    """Return the parameters that may be set per lift, with their inclusive ranges."""
-    known: dict[str, Threshold] = {}
-    for params_type in params_types:
-        known.update({key: spec for key, (_, spec) in thresholds(params_type).items()})
-    return {key: (spec.low, spec.high) for key, spec in known.items()}
+def changed_parameters(settings: Settings) -> dict[str, float]:
+    """Return those of ``parameters`` that are set to something else than their default."""
+    built_in = parameters(Settings.model_construct())
+    return {key: v for key, v in parameters(settings).items() if v != built_in[key]}
 
 
 def _plain(value: object) -> object:

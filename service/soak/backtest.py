@@ -1,10 +1,10 @@
 """What an uninterrupted run would have found: the stored frames through a fresh core.
 
 Two derivations. ``repeated`` takes the committed batches through a core that never saw a snapshot,
-each with its recorded ``now_us``: it must come to the stored transitions exactly. ``uninterrupted``
-forgets the batches and takes every frame that was stepped in the order of its lift, as if it had
-come in time: the findings must be the same, whatever happened to the process meanwhile (promises 5
-and 8). Reads only.
+each with its recorded ``now_us`` and version of parameters: it must come to the stored transitions
+exactly. ``uninterrupted`` forgets the batches and takes every frame that was stepped in the order
+of its lift, as if it had come in time: the findings must be the same, whatever happened to the
+process meanwhile (promises 5 and 8). Reads only.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,10 @@ import numpy as np
 from ingest import assemble
 from ingest.assemble import AssembleParams
 from ingest.fleet import Fleet
-from ingest.store import recovery, registry
+from ingest.store import parameters, recovery, registry
 from service.core import LaneCore
+from service.parameters import LaneParameters
+from service.recovery import repeat_parameters
 from service.registrar import load_fleet
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, ClearReason, FindingKind
@@ -76,13 +78,17 @@ async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> B
     fleet = Fleet(lanes)
     load_fleet(fleet, found)
     core = fresh_core(fleet, lane)
+    judged, later = LaneParameters(lane), await parameters.after_version(conn, 0)
+    judged.start(core)
     result, parts, now_us = Backtest(), [FrameBatch.empty()], 0
     async for batch in recovery.batches_after(conn, lane, 0, lanes):
         rows = fleet.rows(batch.frames["elevator_id"].tolist()).astype("i4")
         frames = batch.frames.replace(row=rows)
+        repeat_parameters(judged, core, later, batch.row.parameters)
         core.absorb(frames)
         advanced = core.advance(frames, batch.row.now_us, caught_up=batch.row.caught_up)
         core.adopt(advanced)
+        judged.opened()
         if list(advanced.transitions) != list(batch.transitions):
             result.differing_batches.append(batch.row.id)
         result.batches += 1
@@ -97,7 +103,9 @@ async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> B
     ):
         known_us = result.last_frame_us.get(elevator_id, t_us)
         result.last_frame_us[elevator_id] = max(known_us, t_us)
-    result.derived = uninterrupted(fresh_core(fleet, lane), frames, now_us)
+    newest = fresh_core(fleet, lane)
+    LaneParameters(lane).start(newest, later)
+    result.derived = uninterrupted(newest, frames, now_us)
     return result
 
 
@@ -116,12 +124,9 @@ def uninterrupted(core: LaneCore, frames: FrameBatch, now_us: int) -> list[Trans
 
 
 def fresh_core(fleet: Fleet, lane: int) -> LaneCore:
-    """Return a core of the lane's lifts with their parameters, which has seen nothing."""
+    """Return a core of the lane's lifts, which has seen nothing."""
     core = LaneCore(AssembleParams(), {})
-    ids = fleet.elevator_ids(lane)
-    core.grow(ids, assemble.NOTHING_STORED)
-    for row, elevator_id in enumerate(ids.tolist()):
-        core.set_parameters(row, fleet.lift(elevator_id).params)
+    core.grow(fleet.elevator_ids(lane), assemble.NOTHING_STORED)
     return core
 
 

@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 import httpx2
 from prometheus_client import CollectorRegistry
 
+from ingest.store.parameters import Scope
 from service.clock import ManualClock
 from service.http import IntakePausedError, Parts, SubmitResult, make_app
 from service.http.parts import Act, ActRefusedError, AlarmFilter, DeadLetter
 from service.metrics import Metrics
+from service.parameters import KNOWN, Changed, Known, Wanted
+from service.parameters.store import check
 from service.readiness import Board
 from service.roles import Caller, Role
 from service.settings import HttpSettings
@@ -67,7 +70,14 @@ class FakeFleet:
         return self.lifts.get(code)
 
     async def register(
-        self, code: str, changes: Mapping[str, Any], actor: str, now_us: int, *, whole: bool
+        self,
+        code: str,
+        changes: Mapping[str, Any],
+        actor: str,
+        now_us: int,
+        *,
+        whole: bool,
+        reason: str = "",
     ) -> int | None:
         if code not in self.lifts:
             if not whole:
@@ -112,6 +122,38 @@ class FakeAlarms:
 
 
 @dataclass
+class FakeParameters:
+    known: dict[str, Known] = field(default_factory=lambda: dict(KNOWN))
+    wanted: list[tuple[Wanted, str, bool]] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+
+    async def change(
+        self, wanted: Wanted, actor: str, now_us: int, *, dry_run: bool = False
+    ) -> Changed | None:
+        check(wanted, self.known)
+        if wanted.scope is Scope.LIFT and wanted.subject != CODE:
+            return None
+        self.wanted.append((wanted, actor, dry_run))
+        return Changed(None if dry_run else 7, {}, {}, 1, dry_run)
+
+    async def effective(self, code: str) -> dict[str, Any] | None:
+        return {"elevator": code} if code == CODE else None
+
+    async def overview(self) -> dict[str, Any]:
+        return {"version": 7}
+
+    async def model(self, name: str) -> dict[str, Any]:
+        return {"model": name}
+
+    async def versions(self, before: int, limit: int, **filters: Any) -> list[dict[str, Any]]:
+        self.asked.append((before, limit, filters))
+        return [{"version": n} for n in (7, 6) if n < before][:limit]
+
+    async def version(self, number: int) -> dict[str, Any] | None:
+        return {"version": number} if number <= 7 else None
+
+
+@dataclass
 class FakeDeadLetters:
     letters: dict[int, DeadLetter] = field(default_factory=dict)
     replayed: list[tuple[int, str]] = field(default_factory=list)
@@ -134,6 +176,7 @@ class Api:
         self.board = Board(self.clock, ())
         self.intake, self.keys, self.fleet = FakeIntake(), FakeKeys(), FakeFleet()
         self.alarms, self.letters = FakeAlarms(), FakeDeadLetters()
+        self.parameters = FakeParameters()
         self.metrics = Metrics(CollectorRegistry(), "test")
         self.app = make_app(
             Parts(
@@ -147,7 +190,7 @@ class Api:
                 fleet=self.fleet,
                 alarms=self.alarms,
                 dead_letters=self.letters,
-                parameters={"at_landing_window_s": (0.1, 3600)},
+                parameters=self.parameters,
                 version="test",
             )
         )

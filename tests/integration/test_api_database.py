@@ -19,6 +19,7 @@ from service.database import open_pool
 from service.dead_letters import DeadLetterStore
 from service.http import Parts, make_app
 from service.metrics import Metrics
+from service.parameters import ParameterStore
 from service.readiness import Board
 from service.registry import Registry
 from service.roles import Role
@@ -72,7 +73,7 @@ async def service(database_url: str) -> AsyncIterator[Service]:
                 fleet=Registry(pool),
                 alarms=Cases(pool, AlarmStore(StoreSettings(endpoints=("http://desk",)), pool)),
                 dead_letters=DeadLetterStore(pool),
-                parameters={"at_landing_window_s": (0.1, 3600), "urgent_window_s": (0.1, 3600)},
+                parameters=ParameterStore(pool),
                 version="test",
             )
         )

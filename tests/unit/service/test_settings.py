@@ -13,10 +13,9 @@ from alerting.announce import AnnounceSettings
 from alerting.changes import LifecycleParams
 from alerting.dispatcher import DispatchSettings
 from alerting.retry import RetryParams
-from detectors.entrapment_params import EntrapmentParams
-from detectors.parameters import thresholds
 from ingest.assemble.params import AssembleParams
 from ingest.mqtt_settings import MqttSettings
+from service.parameters import KNOWN, problem_of
 from service.settings import SettingsError, load, narrow
 from service.settings.load import fields, variable
 from service.settings.outward import DispatchSettings as DispatchSection
@@ -94,14 +93,10 @@ def test_the_source_gets_its_own_defaults(monkeypatch):
 
 
 def test_detector_defaults_are_those_of_the_detectors():
-    defaults = EntrapmentParams()
-    declared = {
-        key: getattr(defaults, name) / spec.scale
-        for key, (name, spec) in thresholds(EntrapmentParams).items()
-    }
-    assert narrow.parameters(load()) == declared
-    ranges = narrow.parameter_ranges(EntrapmentParams)
-    assert ranges["at_landing_window_s"] == (0.1, 3600)
+    for key, value in narrow.parameters(load()).items():
+        assert KNOWN[key].default == value
+        assert problem_of(key, value) is None
+    assert narrow.changed_parameters(load()) == {}
 
 
 def test_environment_goes_before_file_goes_before_default(monkeypatch, tmp_path):

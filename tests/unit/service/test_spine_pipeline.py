@@ -55,8 +55,15 @@ class Lane:
 
     def __init__(self) -> None:
         self.writer = SimpleNamespace(failing_since_us=None)
+        self.parameters = SimpleNamespace(version=0)
         self.has_database = asyncio.Event()
         self.has_database.set()
+
+    def take_in_new_lifts(self) -> None:
+        pass
+
+    async def take_parameters(self, changes: list[Any]) -> None:
+        assert changes == []
 
     async def process(self, work: Work) -> Any:
         await self.has_database.wait()
@@ -66,13 +73,18 @@ class Lane:
         return Changes()
 
 
+class Registrar:
+    async def parameters_after(self, version: int) -> list[Any]:
+        return []
+
+
 class World:
     def __init__(self) -> None:
         self.clock, self.fleet, self.intake, self.lane = ManualClock(), Fleet(), Intake(), Lane()
         source: Any = SimpleNamespace(counters=SourceCounters(), ack=lambda _: None)
-        parts: list[Any] = [source, self.intake, [self.lane], self.fleet, None, self.clock]
+        parts: list[Any] = [source, self.intake, [self.lane], self.fleet, Registrar(), self.clock]
         metrics = Metrics(CollectorRegistry(), "0")
-        self.pipeline = Pipeline(*parts, metrics, None)  # type: ignore[arg-type]
+        self.pipeline = Pipeline(*parts, metrics)  # type: ignore[arg-type]
 
     def work(self) -> Work:
         message = Message("hoistway/v1/g/frames", b"[]", self.clock.now_us())
