@@ -24,6 +24,15 @@ from detectors.alarm_button import AlarmButtonDetector
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, layout_text
 from detectors.counters import CountersDetector
 from detectors.entrapment import EntrapmentDetector
+from detectors.escalator_speed import EscalatorOverspeedDetector, HandrailDetector
+from detectors.escalator_states import (
+    CoverOpenDetector,
+    EmergencyStopDetector,
+    EscalatorCircuitDetector,
+    EscalatorMainsOffDetector,
+    EscalatorRestartDetector,
+)
+from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.segments import NEVER_US, Segments, times
@@ -44,6 +53,15 @@ BANK: Final[tuple[Detector, ...]] = (
     AlarmButtonDetector(),
     FrequentResetsDetector(),
     CountersDetector(),
+    EscalatorOverspeedDetector(),
+    ReversalDetector(),
+    HandrailDetector(),
+    StepMissingDetector(),
+    EmergencyStopDetector(),
+    CoverOpenDetector(),
+    EscalatorCircuitDetector(),
+    EscalatorRestartDetector(),
+    EscalatorMainsOffDetector(),
 )
 """Every detector, in the order in which they are stepped; entrapments first."""
 
@@ -370,13 +388,15 @@ def _checked(detector: Detector, state: State) -> Mapping[str, NDArray[Any]]:
 
 
 def _carry(shared: LiftFrames, after: Records) -> None:
-    """Write what the frames told into the records."""
+    """Write what the frames told into the records; of escalators, into theirs alone."""
     after["time_us"] = shared.lift.line.t_us[shared.segments.last_at]
-    for unit, heard in (("lift", shared.lift), ("escalator", shared.escalator)):
-        if heard.mine.any() or unit == "lift":
-            fields = after[unit]
-            for name, values in heard.after().items():
-                fields[name] = values
+    lifts, stairs = after["lift"], after["escalator"]
+    for name, values in shared.lift.after().items():
+        lifts[name] = values
+    if shared.escalator.mine.any():
+        rows, heard = shared.escalator.alone
+        for name, values in heard.after().items():
+            stairs[name][rows] = values
 
 
 def _copied(records: Records) -> Records:

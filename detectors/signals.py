@@ -206,6 +206,23 @@ class Heard:
         """Time of the newest frame that told anything, along the strip; ``NEVER_US`` = none."""
         return self.line.since(self.line.told, self._carried["seen_us"])
 
+    @cached_property
+    def alone(self) -> "tuple[Ints, Heard]":
+        """The rows of which such a unit was ever heard, and what was heard of these alone.
+
+        For rules that concern few of the rows: escalators are one unit in twenty-five.
+        """
+        ever = self._carried["seen_us"] != NEVER_US
+        ever[self._frames["row"][self._mine]] = True
+        if ever.all():
+            return np.arange(len(ever)), self
+        strip, here = self._strip, ever[self._frames["row"]]
+        segments, kept = strip.segments.part(ever)
+        frames = FrameBatch({n: self._frames[n][here] for n in ("time_us", *self._columns)})
+        part = Strip(frames, segments, strip.t_us[kept], strip.end_us[kept])
+        carried = {n: self._carried[n][ever] for n in ("seen_us", *self._columns)}
+        return np.flatnonzero(ever), Heard(part, self._mine[here], carried, self._columns)
+
     def after(self) -> dict[str, NDArray[Any]]:
         """Return the fields of ``held_dtype`` after the batch, each of shape (m,)."""
         at = self.segments.last_at

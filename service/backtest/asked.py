@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from detectors.bank import BANK
 from detectors.contract import Detector
-from detectors.entrapment_params import EntrapmentParams
 from detectors.parameters import thresholds
 from simulator.scoring.score import Asked, Multipliers
 from simulator.source import RegistryRow
@@ -17,8 +16,11 @@ the car [µs]."""
 _WINDOWS: Final[Mapping[FindingKind, str]] = {
     FindingKind.ENTRAPMENT_BETWEEN_LANDINGS: "between_landings_window_s",
     FindingKind.ENTRAPMENT_AT_LANDING: "at_landing_window_s",
+    FindingKind.HANDRAIL_DEVIATION: "handrail_window_s",
+    FindingKind.ESCALATOR_COVER_OPEN: "cover_open_window_s",
 }
-"""Override key of the longest window that ordinarily applies to a kind."""
+"""Override key of the longest window that ordinarily applies to a kind; kinds that are not named
+need none."""
 
 
 def detected_kinds(detectors: Sequence[Detector] = BANK) -> frozenset[FindingKind]:
@@ -34,16 +36,20 @@ def asked(
 ) -> Asked:
     """Return by what the findings of these detectors on these lifts are judged."""
     needed = {
-        kind: _longest_us(key, registry, defaults or {}) + SAMPLE_US
-        for kind, key in _WINDOWS.items()
+        kind: _longest_us(detector, _WINDOWS[kind], registry, defaults or {}) + SAMPLE_US
+        for detector in detectors
+        for kind in detector.kinds
+        if kind in _WINDOWS
     }
     return Asked(detected_kinds(detectors), needed, multipliers)
 
 
-def _longest_us(key: str, registry: Sequence[RegistryRow], defaults: Mapping[str, Any]) -> int:
-    name, spec = thresholds(EntrapmentParams)[key]
+def _longest_us(
+    detector: Detector, key: str, registry: Sequence[RegistryRow], defaults: Mapping[str, Any]
+) -> int:
+    name, spec = thresholds(detector.params_type)[key]
     usual_us = round(defaults[key] * spec.scale) if key in defaults else None
     if usual_us is None:
-        usual_us = int(getattr(EntrapmentParams(), name))
+        usual_us = int(getattr(detector.params_type(), name))
     own = [round(row.params[key] * spec.scale) for row in registry if key in row.params]
     return max([*own, usual_us]) if len(own) < len(registry) else max(own, default=usual_us)

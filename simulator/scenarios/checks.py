@@ -24,8 +24,8 @@ from simulator.scenarios.values import nearest, spoken
 from telemetry.findings import FINDINGS, FindingKind
 
 _UNITS: Final = ("lift", "escalator", "walk")
-_OF_ANY: Final = range(30, 50)
-"""Kinds of terminals and sensors, which lifts and escalators have."""
+_OF_ANY: Final = frozenset((FindingKind.MAINS_OFF, *range(30, 50)))
+"""Kinds that lifts and escalators have: mains, and those of terminals and sensors."""
 _OF_STAIRS: Final = range(50, 60)
 _CAN_STRIKE_STAIRS: Final = frozenset(
     (*ESCALATOR_CAUSES, *ESCALATOR_LOOK_ALIKES, *SENSOR_CAUSES, Cause.AREA_POWER_CUT)

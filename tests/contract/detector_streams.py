@@ -73,7 +73,7 @@ def random_stream(rng, n_frames, *, calm=False, values=VALUES):
         now |= {"car": 0, "speed_mps": 0.0, "zone": rng.choice((0, 1)), "door": 2, "passenger": 1}
         now["mode"] = 1
     if "unit" in now:
-        now["unit"] = 0
+        now["unit"] = values["unit"][0]
     time_us, frames = START_US + rng.randrange(10) * S // 2, []
     for _ in range(n_frames):
         time_us += int(rng.choice(steps_s) * S)

@@ -243,12 +243,12 @@ def test_values_told_again_or_left_out_are_the_same(detector, seed):
     ]
     sparse = []
     for frames in fleet:
-        held, thin = {}, []
+        held, thin = {True: {}, False: {}}, []  # of lifts, and of escalators
         for f in frames:
+            mine = held[f.get("unit", 0) == 0]
             spare = ("zone", "door", "passenger", "mode", "car")
-            told = {k: v for k, v in f.items() if not (k in spare and held.get(k) == v)}
-            if f.get("unit", 0) == 0:
-                held |= f if f.get("door") != 0 else {k: v for k, v in f.items() if k != "door"}
+            told = {k: v for k, v in f.items() if not (k in spare and mine.get(k) == v)}
+            mine |= f if f.get("door") != 0 else {k: v for k, v in f.items() if k != "door"}
             thin.append(told)
         sparse.append(thin)
     full, less = (run_bank(x, [interleaved(x)], only=detector) for x in (fleet, sparse))
