@@ -19,6 +19,7 @@ from simulator.faults.sensors import SensorFault
 from simulator.frames import Digest, Frames
 from simulator.geography import City
 from simulator.source import RegistryRow
+from simulator.terminals.alarm_tests import AlarmTests, TestPlan, missed_of
 from simulator.terminals.health import Health
 from simulator.terminals.sensors import Sensors
 from simulator.terminals.timeline import Cadence
@@ -96,6 +97,8 @@ class FleetSpec:
         Of registration codes (empty = 20 digits) and gateway names.
     utc_offset_hours
         Local time of the buildings.
+    alarm_tests
+        How often terminals test their alarm.
     share
         Which part of the fleet lives here, ``(k, of)``: its units live, tell and are numbered as in
         the whole fleet, and none other tells anything. Equal for any division: buildings are whole.
@@ -119,6 +122,7 @@ class FleetSpec:
     code_prefix: str = ""
     gateway_prefix: str = "sim-"
     utc_offset_hours: int = 8
+    alarm_tests: TestPlan = field(default_factory=TestPlan)
     share: tuple[int, int] = (0, 1)
 
 
@@ -162,14 +166,19 @@ class Fleet:
         """Those that live here."""
         part = self.plan.part(self.lifts)
         stairs = [f for f in self.script if f.lift >= spec.n_lifts]
-        of_sensors, of_lifts = sensors.of_script(f for f in self.script if f.lift < spec.n_lifts)
+        missed, script = missed_of([f for f in self.script if f.lift < spec.n_lifts])
+        of_sensors, of_lifts = sensors.of_script(script)
         self._health = Health(self.plan, _known(spec, self.lifts, of_sensors))
         self._world = World(
             part, seed, spec.start_us, _own(of_lifts, spec.n_lifts, self.lifts),
             _rates(spec)[self.lifts.start : self.lifts.stop], spec.utc_offset_hours,
         )  # fmt: skip
         here = [replace(f, unit=f.unit - self.lifts.start) for f in self._health.faults]
-        self._sensors = Sensors(part, spec.cadence, seed, spec.start_us, here)
+        self._tests = AlarmTests(
+            part, spec.alarm_tests, seed, spec.start_us, spec.cadence.moving_us,
+            _own(missed, spec.n_lifts, self.lifts), here,
+        )  # fmt: skip
+        self._sensors = Sensors(part, spec.cadence, seed, spec.start_us, here, self._tests)
         self._escalators = Escalators(
             EscalatorPlan(spec.n_lifts, units, more, spec.share), seed, spec.start_us,
             spec.cadence.moving_us, spec.cadence.idle_us, stairs,
@@ -201,6 +210,7 @@ class Fleet:
         """Return the true events so far, by onset."""
         first = self.lifts.start
         events = [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
+        events += [replace(e, lift=e.lift + first) for e in self._tests.truth(self.now_us)]
         events += self._health.truth(self.now_us)
         events += self._escalators.truth()
         return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))

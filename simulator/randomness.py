@@ -55,6 +55,7 @@ class Stream(IntEnum):
     SENSOR_TRIP = 71
     SENSOR_DOOR = 72
     BAROMETER = 73
+    ALARM_TEST = 74
 
 
 def words(

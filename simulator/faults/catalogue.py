@@ -147,16 +147,30 @@ class Cause(StrEnum):
     COMMANDED_REVERSAL = "commanded_reversal"
     """Look-alike: an escalator is stopped and set to run the other way for a while."""
 
+    # wear: slow trends before a fault; last, since draws go by the number of a cause
+    DOOR_WEAR = "door_wear"
+    """The doors move more and more slowly."""
+    GUIDE_WEAR = "guide_wear"
+    """The car shakes more and more."""
+    LEVELLING_WEAR = "levelling_wear"
+    """The car stops further and further beside its landings."""
+    DRIVE_WEAR = "drive_wear"
+    """Rides take longer and longer."""
+
+    # tests of the alarm, made by terminals
+    ALARM_TEST = "alarm_test"
+    """The periodic test of the alarm: a press that is a drill; made by the fleet's interval."""
+    ALARM_TEST_MISSED = "alarm_test_missed"
+    """The terminal makes no test of its alarm."""
+
 
 ENTRAPPING: Final = (
-    Cause.DOOR_LOCK,
-    Cause.CONTROLLER_STOP,
-    Cause.SAFETY_CIRCUIT,
-    Cause.MAINS_CUT,
-    Cause.HELD_DOORS,
-    Cause.OVERLOAD,
-)
+    Cause.DOOR_LOCK, Cause.CONTROLLER_STOP, Cause.SAFETY_CIRCUIT, Cause.MAINS_CUT,
+    Cause.HELD_DOORS, Cause.OVERLOAD,
+)  # fmt: skip
 """Trap people; others may as well."""
+WEAR: Final = (Cause.DOOR_WEAR, Cause.GUIDE_WEAR, Cause.LEVELLING_WEAR, Cause.DRIVE_WEAR)
+"""Slow trends; only scripted, since they take weeks and scores look at a day."""
 OTHER_FAULTS: Final = (
     Cause.OVERSPEED,
     Cause.UNINTENDED_MOVEMENT,
@@ -176,6 +190,7 @@ OTHER_FAULTS: Final = (
     Cause.FREQUENT_RESETS,
     Cause.LONG_IDLE,
     Cause.COUNTER_JUMP,
+    *WEAR,
 )
 """Faults of lifts in which nobody need be trapped."""
 LOOK_ALIKES: Final = (
@@ -200,6 +215,8 @@ SENSOR_CAUSES: Final = (
     Cause.TERMINAL_SILENT,
     Cause.TERMINAL_BATTERY,
     Cause.CLOCK_WRONG,
+    Cause.ALARM_TEST,
+    Cause.ALARM_TEST_MISSED,
 )
 """What the world knows nothing of: applied to what terminals and network make of it."""
 ESCALATOR_CAUSES: Final = (
@@ -222,11 +239,8 @@ OF_OTHERS: Final = frozenset((
 ))  # fmt: skip
 """What the world of lifts does not do."""
 TIMED: Final = (
-    Cause.AREA_POWER_CUT,
-    Cause.COUNTER_JUMP,
-    Cause.FIRE_RECALL,
-    Cause.EARTHQUAKE,
-)
+    Cause.AREA_POWER_CUT, Cause.COUNTER_JUMP, Cause.FIRE_RECALL, Cause.EARTHQUAKE, *WEAR,
+)  # fmt: skip
 """Strike at exactly ``at_us``, also in an empty lift."""
 
 _TRAPPED: Final = (
@@ -303,6 +317,9 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.ESCALATOR_SAFETY_CIRCUIT: (FindingKind.ESCALATOR_SAFETY_CIRCUIT,),
     Cause.ENERGY_SAVING: (),
     Cause.COMMANDED_REVERSAL: (),
+    **dict.fromkeys(WEAR, (FindingKind.DEGRADING,)),
+    Cause.ALARM_TEST: (FindingKind.ALARM_BUTTON,),
+    Cause.ALARM_TEST_MISSED: (FindingKind.TEST_OVERDUE,),
 })  # fmt: skip
 """Finding kinds that a cause can make true; empty = it only looks like something."""
 
@@ -318,6 +335,10 @@ SIZE_UNITS: Final[Mapping[Cause, str]] = MappingProxyType({
     Cause.REPEATED_REOPENING: "times",
     Cause.FREQUENT_RESETS: "times",
     Cause.COUNTER_JUMP: "runs added, negative = backwards",
+    Cause.DOOR_WEAR: "percent slower at its end",
+    Cause.GUIDE_WEAR: "mm/s2 added at its end, peak to peak",
+    Cause.LEVELLING_WEAR: "mm off at its end",
+    Cause.DRIVE_WEAR: "percent slower at its end",
     Cause.ESCALATOR_OVERSPEED: "percent of the nominal speed; from 120 on the governor acts",
     Cause.HANDRAIL_DEVIATION: "percent of nominal behind the steps",
     Cause.ENERGY_SAVING: "percent of the nominal speed",

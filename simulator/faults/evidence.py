@@ -41,6 +41,8 @@ SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxy
     FindingKind.FREQUENT_RESETS: _sets("mode", "codes"),
     FindingKind.LONG_IDLE: _sets("car door", "car"),
     FindingKind.COUNTER_IMPLAUSIBLE: _sets("runs"),
+    FindingKind.DEGRADING: _sets("door", "vibration_mps2", "height_m car"),
+    FindingKind.TEST_OVERDUE: _sets("button alarm_test"),
 })  # fmt: skip
 """Findings of lifts; those of sensors and escalators are kept where they are made."""
 

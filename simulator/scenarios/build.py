@@ -41,6 +41,7 @@ from simulator.scenarios.fleet_table import (
 from simulator.scenarios.language import Scenario
 from simulator.scenarios.mass_table import MINUTE_US, EarthquakeEntry, PowerCutEntry
 from simulator.scenarios.network_table import ClockEntry, NetworkTable
+from simulator.terminals.alarm_tests import TestPlan
 from simulator.terminals.timeline import Cadence
 from simulator.world.buildings import Mix, Presence, Terminal
 
@@ -114,6 +115,7 @@ def build(scenario: Scenario, start_us: int | None = None) -> Built:
         params=dict(table.params or {}),
         lifts_per_gateway=table.lifts_per_gateway,
         utc_offset_hours=scenario.utc_offset_hours,
+        alarm_tests=TestPlan(table.alarm_tests_every_us or 0, table.alarm_tests_within_us),
     )
     network = _network(scenario.network, table, begins_us)
     return Built(spec, network, scenario.seed, begins_us + scenario.lasts_us)

@@ -147,6 +147,9 @@ def _check_happening(one: Happening, scenario: Scenario) -> None:
     if one.what is Cause.CLOCK_WRONG:
         remedy = "describe the clock in [[network.clock]]"
         raise Problem((*one.path, "what"), f"is {one.what}, made by the network: {remedy}")
+    if one.what is Cause.ALARM_TEST:
+        remedy = "set alarm_tests_every in [fleet]"
+        raise Problem((*one.path, "what"), f"is {one.what}, made by terminals: {remedy}")
     if one.self_freed and one.freed_us is None:
         raise Problem((*one.path, "by_themselves"), "says not when: write freed_after too")
 

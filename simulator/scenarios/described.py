@@ -48,15 +48,17 @@ TABLES: Final = {
     "[[expect_each]]": EachExpectation,
 }
 """Every table by its heading."""
+_MADE_BY_TABLES: Final = (Cause.CLOCK_WRONG, Cause.ALARM_TEST)
 _CAUSES: Final = (
     ("people trapped", (*ENTRAPPING, Cause.AREA_POWER_CUT)),
     ("other faults of lifts", OTHER_FAULTS),
     ("look-alikes of entrapments", LOOK_ALIKES),
     ("modes", MODES),
-    ("sensors and terminals", tuple(c for c in SENSOR_CAUSES if c is not Cause.CLOCK_WRONG)),
+    ("sensors and terminals", tuple(c for c in SENSOR_CAUSES if c not in _MADE_BY_TABLES)),
     ("escalators and moving walks", ESCALATOR_CAUSES),
     ("look-alikes of their faults", ESCALATOR_LOOK_ALIKES),
     ("made by the network, in `[[network.clock]]`", (Cause.CLOCK_WRONG,)),
+    ("made by terminals, with `alarm_tests_every`", (Cause.ALARM_TEST,)),
 )
 
 

@@ -148,6 +148,23 @@ class FleetTable:
             "idle_every", duration(SECOND_US, 3600 * SECOND_US), "a terminal's heartbeat otherwise"
         ),
     ] = 30 * SECOND_US
+    alarm_tests_every_us: Annotated[
+        int | None,
+        Key(
+            "alarm_tests_every",
+            duration(10 * SECOND_US, 366 * 86_400 * SECOND_US),
+            "terminals with a button test the alarm so often",
+            says="never",
+        ),
+    ] = None
+    alarm_tests_within_us: Annotated[
+        int,
+        Key(
+            "alarm_tests_within",
+            duration(SECOND_US, 366 * 86_400 * SECOND_US),
+            "a lift without a test for longer is overdue (EN 81-28: 3 days)",
+        ),
+    ] = 3 * 86_400 * SECOND_US
     lifts_per_gateway: Annotated[
         int, Key("lifts_per_gateway", whole(1, 1000), "units that share a gateway")
     ] = 4

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from simulator.faults.sensors import SensorFault
 from simulator.frames import MISSING, Frames
 from simulator.randomness import between
+from simulator.terminals.alarm_tests import AlarmTests, TestPlan
 from simulator.terminals.barometric import Barometric
 from simulator.terminals.block import SAMPLED, Block, Column, Kind, Setting, thousandths
 from simulator.terminals.coupled import Coupled
@@ -66,6 +67,8 @@ class Sensors:
         First instant of the fleet.
     faults
         Faults of the sensors, by onset; ``unit`` is the row in the plan.
+    tests
+        Tests of the alarm; ``None`` = there are none.
     """
 
     def __init__(
@@ -75,7 +78,9 @@ class Sensors:
         seed: int = 0,
         start_us: int = 0,
         faults: Sequence[SensorFault] = (),
+        tests: AlarmTests | None = None,
     ) -> None:
+        self._tests = tests or AlarmTests(plan, TestPlan(), seed, start_us, cadence.moving_us)
         setting = Setting(plan, seed, Landings(plan.landings_m), start_us, cadence.moving_us)
         self._setting = setting
         self._cadence = cadence
@@ -94,7 +99,7 @@ class Sensors:
     def frames(self, pieces: Sequence[Pieces]) -> Frames:
         """Sample all instants that are due in ``pieces``, in time order, ``seq`` gapless."""
         until_us = max((int(p["hi_us"].max()) for p in pieces if len(p["lift"])), default=0)
-        cuts = self._falsifier.advance(until_us)
+        cuts = [*self._falsifier.advance(until_us), *self._tests.advance(until_us)]
         timeline = Timeline(pieces, self._ranks, self._cadence, cuts)
         told: dict[str, Column] = {
             name: np.full(len(timeline), MISSING, "i8" if name == "distance_m" else "i4")
@@ -178,6 +183,10 @@ class Sensors:
         keys = set(columns)
         columns |= {name: values[order] for name, values in told.items()}
         columns |= {name: values[at] for name, values in self._per_piece(timeline).items()}
+        if self._tests.on:
+            tested = np.isin(order, self._tests.samples(timeline))
+            columns["alarm_test"] = np.where(self._tests.tells[columns["lift"]], tested, MISSING)
+            columns["button"] = np.where(tested, 1, columns["button"])
         if restarts.blind:
             blind = np.isin(order, restarts.blind)
             for name in columns.keys() - keys:

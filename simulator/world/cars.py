@@ -41,6 +41,27 @@ HELD_M: Final = 0.01
 """A car that stopped further off than this has a fault and does not correct its height."""
 
 
+class Worn:
+    """How worn each of ``n`` lifts is; 0 = as new.
+
+    Attributes
+    ----------
+    doors_pct, drive_pct
+        By how much doors move, and rides go, slower [%].
+    off_m
+        How far above its landings the car stops [m].
+    """
+
+    def __init__(self, n: int) -> None:
+        self.doors_pct = np.zeros(n, "i8")
+        self.drive_pct = np.zeros(n, "i8")
+        self.off_m = np.zeros(n)
+
+    def doors_us(self, rows: Rows, plain_us: Rows) -> Rows:
+        """Return how long doors move that take ``plain_us`` when new, whole ms."""
+        return plain_us * (100 + self.doors_pct[rows]) // 100_000 * 1000
+
+
 class Hooks(Protocol):
     """What may interfere with ordinary life.
 
@@ -104,6 +125,7 @@ class Cars:
         """How many closings something will be in the way of the doors."""
         self.off_m = np.zeros(n)
         """How far off its landings the car stops [m]."""
+        self.worn = Worn(n)
         self.heading = np.ones(n, "i1")
         """+1 up, -1 down: the way that it goes on if there is anything to do that way."""
         self.target = np.zeros(n, "i8")
@@ -169,7 +191,7 @@ class Cars:
     def open(self, rows: Rows, t_us: Rows) -> None:
         """Begin to open the doors of a stop."""
         self._reopened[rows] = 0
-        self.enter(rows, Phase.OPENING, t_us, self.plan.opening_us[rows])
+        self.enter(rows, Phase.OPENING, t_us, self.worn.doors_us(rows, self.plan.opening_us[rows]))
 
     def move(
         self, rows: Rows, phase: Phase, target: NDArray[Any], t_us: Rows, speed_mps: Any
@@ -180,6 +202,7 @@ class Cars:
         if moving.any():
             state.stop(rows[moving], t_us[moving])
         aim_m = plan.landings_m[rows, target] + self.off_m[rows] + self._error_m[rows]
+        aim_m = aim_m + self.worn.off_m[rows]
         way_m = aim_m - state["height_m"][rows]
         trips = motion.plan(
             np.abs(way_m), speed_mps, plan.acceleration_mps2[rows], plan.jerk_mps3[rows]
@@ -227,7 +250,8 @@ class Cars:
         self.heading[rows[turns]] *= -1
         target = self.state["floor"][rows] + step
         self.state["runs"][rows] += 1
-        self.move(rows, Phase.MOVING, target, t_us, self.plan.rated_mps[rows])
+        slower = 100 / (100 + self.worn.drive_pct[rows])
+        self.move(rows, Phase.MOVING, target, t_us, self.plan.rated_mps[rows] * slower)
         if self.hooks:
             self.hooks.departed(rows, t_us)
 
@@ -326,7 +350,8 @@ class Cars:
         """Begin to close the doors."""
         closing = doors.close(
             self.seed, self.plan.first_lift + rows, self._closings[rows],
-            self.plan.closing_us[rows], self._reopened[rows], self.obstructed[rows],
+            self.worn.doors_us(rows, self.plan.closing_us[rows]),
+            self._reopened[rows], self.obstructed[rows],
         )  # fmt: skip
         self._closings[rows] += 1
         self.obstructed[rows] = closing.in_the_way

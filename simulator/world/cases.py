@@ -9,7 +9,8 @@ Invariants: a lift has at most one case; a lift in a phase of ``state.HELD`` has
 event of a case is ended when the case is closed.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -178,9 +179,22 @@ class Cases:
         if number is not None:
             self.truth.end(number, t_us, self_released=not case.by_rescuer)
 
-    def begin_alone(self, fault: Fault, kind: FindingKind, t_us: int) -> int:
-        """Begin a true event that belongs to no case; return its number."""
-        return self.truth.begin(self._event(fault, kind, t_us))
+    def begin_alone(
+        self,
+        fault: Fault,
+        kind: FindingKind,
+        t_us: int,
+        seen_by: Callable[[Fault, Terminal], tuple[str, ...]] | None = None,
+    ) -> int:
+        """Begin a true event that belongs to no case; return its number.
+
+        ``seen_by`` tells the columns in which a terminal shows it, where the kind alone does not.
+        """
+        event = self._event(fault, kind, t_us)
+        if seen_by is not None:
+            terminal = Terminal(int(self.cars.plan.terminal[fault.lift]))
+            event = replace(event, effects=seen_by(fault, terminal))
+        return self.truth.begin(event)
 
     def looks_like_trap(self, case: Case, t_us: int) -> None:
         """Note that from now on the case may be taken for an entrapment."""

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from simulator.faults.catalogue import Cause
-from simulator.world import controller_faults, door_faults, modes, power, ride_faults
+from simulator.world import controller_faults, door_faults, modes, power, ride_faults, wear
 from simulator.world.course import Course
 
 COURSES: Final[Mapping[Cause, Course]] = MappingProxyType(
@@ -14,5 +14,6 @@ COURSES: Final[Mapping[Cause, Course]] = MappingProxyType(
     | controller_faults.COURSES
     | modes.COURSES
     | power.COURSES
+    | wear.COURSES
 )
 """What the world of lifts can do; sensors and escalators have their own."""
