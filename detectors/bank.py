@@ -34,6 +34,7 @@ from detectors.escalator_states import (
 )
 from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
+from detectors.overdue_test import TestOverdueDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
@@ -62,6 +63,7 @@ BANK: Final[tuple[Detector, ...]] = (
     EscalatorCircuitDetector(),
     EscalatorRestartDetector(),
     EscalatorMainsOffDetector(),
+    TestOverdueDetector(),
 )
 """Every detector, in the order in which they are stepped; entrapments first."""
 

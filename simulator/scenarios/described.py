@@ -58,7 +58,7 @@ _CAUSES: Final = (
     ("escalators and moving walks", ESCALATOR_CAUSES),
     ("look-alikes of their faults", ESCALATOR_LOOK_ALIKES),
     ("made by the network, in `[[network.clock]]`", (Cause.CLOCK_WRONG,)),
-    ("made by terminals, with `alarm_tests_every`", (Cause.ALARM_TEST,)),
+    ("made by terminals, at the interval of the fleet", (Cause.ALARM_TEST,)),
 )
 
 

@@ -20,6 +20,7 @@ from simulator.faults.catalogue import (
     OF_OTHERS,
     SECOND_US,
     TIMED,
+    WEAR,
     Cause,
     Fault,
 )
@@ -37,7 +38,7 @@ from telemetry.findings import FindingKind as Kind
 START_US = 1_774_314_000_000_000
 AT_US = START_US + 5 * SECOND_US
 END_US = START_US + 1500 * SECOND_US
-CAUSES = sorted(COURSES)
+CAUSES = sorted(set(COURSES) - {*WEAR})
 COUPLED, RETROFIT = 0, 1
 TRAPS = (Kind.ENTRAPMENT_BETWEEN_LANDINGS, Kind.ENTRAPMENT_AT_LANDING)
 PEOPLE = 2
