@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from detectors.alarm_button import AlarmButtonDetector
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, layout_text
 from detectors.counters import CountersDetector
+from detectors.degrading import DegradingDetector
 from detectors.entrapment import EntrapmentDetector
 from detectors.escalator_speed import EscalatorOverspeedDetector, HandrailDetector
 from detectors.escalator_states import (
@@ -64,6 +65,7 @@ BANK: Final[tuple[Detector, ...]] = (
     EscalatorRestartDetector(),
     EscalatorMainsOffDetector(),
     TestOverdueDetector(),
+    DegradingDetector(),
 )
 """Every detector, in the order in which they are stepped; entrapments first."""
 
