@@ -31,6 +31,7 @@ from ingest.fleet_records import (
     Routed,
     Wanted,
 )
+from ingest.room import with_rows
 from telemetry.batch import HEADER, FrameBatch
 from telemetry.columns import COLUMN_NAMES, QUALITY_BIT, UNKNOWN, EscalatorMode, Unit
 from telemetry.wire import Decoded
@@ -79,7 +80,7 @@ class Fleet:
         self._elevator_id = np.empty(0, np.int64)
         self._gateway = np.empty(0, np.int32)
         self._unit = np.empty(0, np.int8)
-        self._ids_of_lane: list[list[int]] = [[] for _ in range(lanes)]
+        self._ids_of_lane = [np.empty(0, np.int64) for _ in range(lanes)]
         self._unconfirmed: Counter[int] = Counter()
 
     def load(
@@ -195,7 +196,9 @@ class Fleet:
 
     def elevator_ids(self, lane: int = 0) -> NDArray[np.int64]:
         """Return the registry keys of the rows of a lane, shape (n_rows,)."""
-        return np.array(self._ids_of_lane[lane], np.int64)
+        ids = self._ids_of_lane[lane].view()
+        ids.flags.writeable = False
+        return ids
 
     def rows(self, elevator_ids: Iterable[int]) -> NDArray[np.int32]:
         """Return the rows, each in its own lane, of registry keys; ``KeyError`` if unknown."""
@@ -231,24 +234,26 @@ class Fleet:
     def _append(self, records: list[LiftRecord]) -> None:
         if not records:
             return
-        rows = []
-        for record in records:
-            slot = len(self._records)
-            lane = self._ids_of_lane[record.elevator_id % self._lanes]
-            rows.append(len(lane))
-            lane.append(record.elevator_id)
+        first = len(self._records)
+        for slot, record in enumerate(records, first):
             self._records.append(record)
             self._labels.append(None)
             self._slots[record.code] = self._slot_of_id[record.elevator_id] = slot
+        n = len(self._records)
         ids = np.array([r.elevator_id for r in records], np.int64)
-        gateway = [_UNBOUND if r.gateway_id is None else r.gateway_id for r in records]
-        self._elevator_id = np.concatenate([self._elevator_id, ids])
-        self._row = np.concatenate([self._row, np.array(rows, np.int32)])
-        self._lane = np.concatenate([self._lane, (ids % self._lanes).astype(np.int32)])
-        self._gateway = np.concatenate([self._gateway, np.array(gateway, np.int32)])
-        units = np.array([r.unit for r in records], np.int8)
-        self._unit = np.concatenate([self._unit, units])
-        for slot in range(len(self._records) - len(records), len(self._records)):
+        gateways = [_UNBOUND if r.gateway_id is None else r.gateway_id for r in records]
+        lanes = ids % self._lanes
+        self._elevator_id = with_rows(self._elevator_id, n, ids)
+        self._lane = with_rows(self._lane, n, lanes)
+        self._gateway = with_rows(self._gateway, n, gateways)
+        self._unit = with_rows(self._unit, n, [r.unit for r in records])
+        self._row = with_rows(self._row, n, 0)
+        for lane in np.unique(lanes).tolist():
+            mine, known = np.flatnonzero(lanes == lane), self.n_rows(lane)
+            self._row[first + mine] = known + np.arange(len(mine))
+            longer = with_rows(self._ids_of_lane[lane], known + len(mine), ids[mine])
+            self._ids_of_lane[lane] = longer
+        for slot in range(first, n):
             self._count(slot, 1)
 
     def _update(self, slot: int, record: LiftRecord) -> None:

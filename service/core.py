@@ -20,6 +20,7 @@ from detectors.bank import BANK, Bank, BankOutcome
 from detectors.contract import Detector
 from ingest import assemble
 from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
+from ingest.room import with_rows
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transition, in_order
 
@@ -90,7 +91,7 @@ class LaneCore:
         self.elevator_ids = elevator_ids
         self.order.grow(len(elevator_ids), stored_head_us)
         self.bank.grow(len(elevator_ids))
-        self._dirty = np.concatenate([self._dirty, np.ones(len(new), bool)])
+        self._dirty = with_rows(self._dirty, len(elevator_ids), fresh=True)
         if self._defaults:
             for row in new:
                 self.bank.set_overrides(row, self._defaults)
@@ -172,18 +173,21 @@ class LaneCore:
 
         Piece ``p`` holds the rows from ``p * piece_lifts`` on. Fast: it copies arrays, no more.
         """
-        pieces = np.unique(np.flatnonzero(self._dirty) // piece_lifts)
-        taken = {int(p): self._piece(int(p), piece_lifts) for p in pieces}
-        self._dirty[:] = False
-        return taken
+        return {p: self.take_piece(p, piece_lifts) for p in self.dirty_pieces(piece_lifts)}
+
+    def dirty_pieces(self, piece_lifts: int) -> list[int]:
+        """Return the pieces that changed since they were taken, ascending."""
+        return np.unique(np.flatnonzero(self._dirty) // piece_lifts).tolist()
+
+    def take_piece(self, piece: int, piece_lifts: int) -> dict[str, NDArray[Any]]:
+        """Copy one piece: the state of its lifts as it is now, all of it after the same batch."""
+        rows = np.arange(piece * piece_lifts, min((piece + 1) * piece_lifts, self.n_lifts))
+        self._dirty[rows] = False
+        return self._arrays(rows)
 
     def mark_dirty(self) -> None:
         """Put every row into the next snapshot: the last one did not arrive."""
         self._dirty[:] = True
-
-    def _piece(self, piece: int, piece_lifts: int) -> dict[str, NDArray[Any]]:
-        rows = np.arange(piece * piece_lifts, min((piece + 1) * piece_lifts, self.n_lifts))
-        return self._arrays(rows)
 
     def _arrays(self, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         order = assemble.to_arrays(self.order, rows)

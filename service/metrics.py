@@ -156,6 +156,9 @@ class Metrics:
             {"kind": [k.slug for k in FindingKind], "change": [c.name.lower() for c in Change]},
         )
         self.snapshot_s = self._histogram("snapshot_seconds", "Writing a snapshot.")
+        self.snapshot_pause_s = self._histogram(
+            "snapshot_pause_seconds", "Copying a piece of a snapshot, while the pipeline waits."
+        )
         self.snapshot_at_s = self._gauge(
             "snapshot_timestamp_seconds", "When the newest snapshot was taken, since epoch."
         )

@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from alerting.store import AlarmStore
 from detectors.bank import LayoutMismatch
@@ -26,9 +27,9 @@ from ingest.store.snapshots import Snapshot, Unreadable
 from service.clock import Clock
 from service.core import LaneCore
 from service.lane import Lane
+from service.later_pieces import LaterPieces
 from service.parameters import LaneParameters
 from service.relaning import lanes_before, take_over_state
-from telemetry.batch import FrameBatch
 
 log = structlog.get_logger()
 BEHIND_US: Final = 60_000_000
@@ -71,14 +72,17 @@ class Recovery:
         lane.start_over(assemble.UNKNOWN_HEAD)
         mine = [_clock_run(run) for run in runs if run.elevator_id % self._lanes == lane.number]
         done = Recovered()
-        done.from_batch = await self._start(conn, lane, done)
+        done.from_batch, later = await self._start(conn, lane, done)
         core = lane.core
         rows = self._fleet.rows([run.elevator_id for run in mine]).tolist()
-        core.absorb(FrameBatch.empty(), list(zip(rows, mine, strict=True)))
-        later = await self._start_parameters(conn, lane, done.from_batch)
+        later.absorb_runs(list(zip(rows, mine, strict=True)))
+        changes = await self._start_parameters(conn, lane, done.from_batch)
         async for stored in recovery.batches_after(conn, lane.number, done.from_batch, self._lanes):
-            repeat_parameters(lane.parameters, core, later, stored.row.parameters)
-            self._repeat(lane, stored, done)
+            later.reach(stored.row.id - 1)
+            repeat_parameters(lane.parameters, core, changes, stored.row.parameters)
+            self._repeat(lane, stored, later, done)
+        later.reach()
+        core.mark_dirty()  # rows may have moved between pieces, so the next one is written whole
         await self._learn_heads(conn, core)
         # A lane that has lifts of others has no batch of that number itself.
         lane.last_batch = max(done.from_batch, await batches.last_id(conn, lane.number))
@@ -90,27 +94,34 @@ class Recovery:
                  differences=done.differences)  # fmt: skip
         return done
 
-    async def _start(self, conn: asyncpg.Connection, lane: Lane, done: Recovered) -> int:
-        """Load the snapshot if it can be used; return the batch after which to read."""
+    async def _start(
+        self, conn: asyncpg.Connection, lane: Lane, done: Recovered
+    ) -> tuple[int, LaterPieces]:
+        """Load the snapshot if it can be used; return the batch after which to read.
+
+        What of the snapshot is of a later batch is returned with it.
+        """
         before = await lanes_before(conn)
         if before is not None and before != self._lanes:
             log.info("lanes_changed", lane=lane.number, before=before, now=self._lanes)
             self.lanes_before = before
-            return await take_over_state(conn, lane.core, lane.number, before, self._lanes)
+            moved = await take_over_state(conn, lane.core, lane.number, before, self._lanes)
+            return moved, self._pieces(lane.core)
         found = await snapshots.read(conn, lane.number, lane.core.layout(self._lanes))
         if isinstance(found, Snapshot):
             try:
-                self._load(lane.core, found)
+                later = self._pieces(lane.core, found)
             except (LayoutMismatch, KeyError, ValueError) as error:
                 found = Unreadable(found.head.batch, f"does not fit: {error}")
                 lane.start_over(assemble.UNKNOWN_HEAD)
             else:
                 done.newest_us = found.head.at_us
-                return found.head.batch
+                return found.head.batch, later
         if isinstance(found, Unreadable):
             log.warning("snapshot_unreadable", lane=lane.number, reason=found.reason,
                         will="rebuild from the last two hours")  # fmt: skip
-        return await recovery.rebuild_from(conn, lane.number, self._clock.now_us())
+        since = await recovery.rebuild_from(conn, lane.number, self._clock.now_us())
+        return since, self._pieces(lane.core)
 
     async def _start_parameters(
         self, conn: asyncpg.Connection, lane: Lane, batch: int
@@ -120,18 +131,21 @@ class Recovery:
         lane.parameters.start(lane.core, await parameters.at_version(conn, version))
         return await parameters.after_version(conn, version)
 
-    def _load(self, core: LaneCore, snapshot: Snapshot) -> None:
-        for piece in sorted(snapshot.pieces):
-            arrays = dict(snapshot.pieces[piece])
-            ids = arrays.pop("elevator_ids")
-            core.restore_piece(self._fleet.rows(ids.tolist()).astype(np.intp), arrays)
-        core.mark_dirty()  # rows may have moved between pieces, so the next one is written whole
+    def _pieces(self, core: LaneCore, snapshot: Snapshot | None = None) -> LaterPieces:
+        """Put back what is of the head's batch; return the rest."""
 
-    def _repeat(self, lane: Lane, stored: StoredBatch, done: Recovered) -> None:
-        """Take one committed batch through the core again."""
+        def rows_of(elevator_ids: list[int]) -> NDArray[np.intp]:
+            return self._fleet.rows(elevator_ids).astype(np.intp)
+
+        if snapshot is None:
+            return LaterPieces(core, rows_of, {}, {}, 0)
+        return LaterPieces(core, rows_of, snapshot.pieces, snapshot.batches, snapshot.head.batch)
+
+    def _repeat(self, lane: Lane, stored: StoredBatch, later: LaterPieces, done: Recovered) -> None:
+        """Take one committed batch through the core again, for the lifts that are in."""
         core = lane.core
         rows = self._fleet.rows(stored.frames["elevator_id"].tolist())
-        frames = stored.frames.replace(row=rows.astype("i4"))
+        frames = later.without(stored.frames.replace(row=rows.astype("i4")))
         core.absorb(frames)
         advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)
         core.adopt(advanced)
@@ -141,11 +155,12 @@ class Recovery:
         done.batches += 1
         done.frames += len(frames)
         done.transitions += len(stored.transitions)
-        if list(advanced.transitions) != list(stored.transitions):
+        said, derived = map(later.of_those_in, (stored.transitions, advanced.transitions))
+        if derived != said:
             done.differences += 1
             log.error("recovery_differs", lane=lane.number, batch=stored.row.id,
-                      stored=[str(t) for t in stored.transitions][:5],
-                      derived=[str(t) for t in advanced.transitions][:5])  # fmt: skip
+                      stored=[str(t) for t in said][:5],
+                      derived=[str(t) for t in derived][:5])  # fmt: skip
 
     def _meet_the_clock(self, lane: Lane, done: Recovered) -> None:
         """Bring a state from after now back to now: otherwise its waits end only then."""

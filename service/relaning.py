@@ -35,7 +35,7 @@ async def take_over_state(
     for old in range(before):
         last = await batches.last_id(conn, old)
         found = await snapshots.read(conn, old, core.layout(before))
-        if not isinstance(found, Snapshot) or found.head.batch != last:
+        if not isinstance(found, Snapshot) or {found.head.batch, *found.batches.values()} != {last}:
             raise SettingsError(
                 f"{SETTING} is {now}, but the state in the database was written with {before} and"
                 f" not stopped in order; start once with {SETTING}={before}, stop it, then change"

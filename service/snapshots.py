@@ -1,14 +1,18 @@
-"""Snapshots while the pipeline runs: copied between two batches, written beside it.
+"""Snapshots while the pipeline runs: copied piece by piece between batches, written beside it.
 
-Copying a dirty piece is a few memory copies; packing and writing happen on a connection of their
-own. After a failure the next snapshot holds everything again.
+The pipeline waits for the copy of one piece at a time and works in between, so each piece names the
+batch that it follows. Packing happens in a thread, writing on a connection of its own. After a
+failure the next snapshot holds everything again.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 import structlog
+from numpy.typing import NDArray
 
 from ingest.store import batches, snapshots
 from ingest.store.connect import ConnectOptions, open_connection
@@ -28,6 +32,11 @@ class SnapshotTimes:
     interval_s: float
     interval_frames: int
     keep_batches_s: float
+
+
+async def let_others_work() -> None:
+    """Give the event loop a turn: a batch that waits goes first."""
+    await asyncio.sleep(0)
 
 
 class Snapshots:
@@ -86,10 +95,16 @@ class Snapshots:
         now_us = self._clock.now_us()
         core = lane.core
         head = Head(lane.last_batch, now_us, core.n_lifts, core.layout(len(self._lanes)))
-        pieces = core.take_snapshot(LIFTS_PER_PIECE)
+        pieces: dict[int, Mapping[str, NDArray[Any]]] = {}
+        copied_after: dict[int, int] = {}
         try:
             with self._metrics.snapshot_s.time():
-                await snapshots.write(conn, lane.writer.lease, head, pieces)
+                for piece in core.dirty_pieces(LIFTS_PER_PIECE):
+                    with self._metrics.snapshot_pause_s.time():
+                        pieces[piece] = core.take_piece(piece, LIFTS_PER_PIECE)
+                    copied_after[piece] = lane.last_batch
+                    await let_others_work()
+                await snapshots.write(conn, lane.writer.lease, head, pieces, copied_after)
         except BaseException as error:
             core.mark_dirty()
             if not isinstance(error, (StoreError, *DRIVER_ERRORS)):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ingest.assemble.clock import ClockRun, ClockRunRow, Runs, with_run
 from ingest.assemble.params import NEVER, NO_TIME, AssembleParams
+from ingest.room import with_rows
 from telemetry.batch import ClockQuality, FrameBatch
 
 
@@ -38,11 +39,8 @@ class KeyState:
 
     def grow(self, n_rows: int, stored_head_us: NDArray[np.int64] | int) -> None:
         """Add rows up to ``n_rows`` with the given stored heads (scalar or one per new row)."""
-        n_new = n_rows - len(self.stored_head_us)
-        heads = np.broadcast_to(np.asarray(stored_head_us, np.int64), (n_new,))
-        self.stored_head_us = np.concatenate([self.stored_head_us, heads])
-        until = np.full(n_new, NO_TIME, np.int64)
-        self.runs_until_us = np.concatenate([self.runs_until_us, until])
+        self.stored_head_us = with_rows(self.stored_head_us, n_rows, stored_head_us)
+        self.runs_until_us = with_rows(self.runs_until_us, n_rows, NO_TIME)
 
     def set_runs(self, row: int, gateway_id: int, runs: Runs) -> None:
         """Remember the clock runs of one (row, gateway)."""

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from ingest.assemble.clock import ClockRunRow
 from ingest.assemble.duplicates import plan_keys, settle_keys
 from ingest.assemble.keys import KeyPlan, KeyState, Settled, absorb_keys, adopt_keys
-from ingest.assemble.lag import shrank
+from ingest.assemble.lag import LAG, shrank
 from ingest.assemble.order import (
+    HEAD,
     Ordered,
     OrderState,
     adopt_order,
@@ -54,6 +55,12 @@ class LaneState:
         """
         self.keys.grow(n_rows, stored_head_us)
         self.order.grow(n_rows)
+
+
+def lift_bytes() -> int:
+    """Return how many bytes of arrays a lift takes; oddities and clock runs come on top."""
+    heads_us_and_until_us, odd = 16, 1
+    return HEAD.itemsize + LAG.itemsize + heads_us_and_until_us + odd
 
 
 def plan(state: LaneState, arrivals: FrameBatch) -> KeyPlan:
@@ -113,12 +120,12 @@ def stream_times_us(
     ``head.time + (now - head.arrival) - 2 s``, never behind the head and never up to a frame that
     waits: what that one says would come too late.
     """
-    heads = _heads(state, np.arange(state.n_rows), ordered)
-    step_us = heads["step_us"]
+    step_us = _field_of_all(state, "step_us", ordered)
     if not caught_up:
-        return step_us.copy()
-    passed_us = now_us - heads["arrival_us"] - state.params.reorder_window_us
-    passed_us[heads["seq"] == NO_SEQ] = 0
+        return step_us
+    passed_us = _field_of_all(state, "arrival_us", ordered)
+    np.subtract(now_us - state.params.reorder_window_us, passed_us, out=passed_us)
+    passed_us[_field_of_all(state, "seq", ordered) == NO_SEQ] = 0
     tick_us = step_us + np.maximum(passed_us, 0)
     waiting = state.order.waiting if ordered is None else ordered.pending.waiting
     if len(waiting):
@@ -167,6 +174,14 @@ def _heads(state: LaneState, rows: Array, ordered: Ordered | None) -> Array:
     if ordered is not None:
         _overlay(heads, np.asarray(rows), ordered.pending.rows, ordered.pending.heads)
     return heads
+
+
+def _field_of_all(state: LaneState, name: str, ordered: Ordered | None) -> Array:
+    """Return one field of the heads of all lifts, a copy; whole heads are many times as large."""
+    values = state.order.heads[name].copy()
+    if ordered is not None:
+        values[ordered.pending.rows] = ordered.pending.heads[name]
+    return values
 
 
 def _overlay(target: Array, rows: Array, new_rows: Array, new: Array) -> None:

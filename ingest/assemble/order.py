@@ -19,6 +19,7 @@ from ingest.assemble.lag import LAG, LagPending, record_lags
 from ingest.assemble.params import NO_SEQ, NO_TIME, AssembleParams
 from ingest.assemble.shuffle import unshuffled
 from ingest.assemble.stream import Head, Item, Line, Oddity
+from ingest.room import with_rows
 from telemetry.batch import FrameBatch
 
 Array = NDArray[Any]
@@ -60,11 +61,10 @@ class OrderState:
     next_serial: int = 0
 
     def grow(self, n_rows: int) -> None:
-        """Add rows up to ``n_rows``, without a head."""
-        n_new = n_rows - len(self.heads)
-        self.heads = np.concatenate([self.heads, np.broadcast_to(_NO_HEAD, (n_new,))])
-        self.lags = np.concatenate([self.lags, np.zeros(n_new, LAG)])
-        self.odd = np.concatenate([self.odd, np.zeros(n_new, np.bool_)])
+        """Add rows up to ``n_rows``, without a head; copies nothing while there is room."""
+        self.heads = with_rows(self.heads, n_rows, _NO_HEAD)
+        self.lags = with_rows(self.lags, n_rows, np.zeros((), LAG))
+        self.odd = with_rows(self.odd, n_rows, fresh=False)
 
 
 @dataclass(frozen=True, slots=True)

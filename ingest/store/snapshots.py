@@ -1,16 +1,22 @@
 """Snapshots of a lane's memory: raw arrays in pieces, named after the batch that they follow.
 
 A piece covers at most ``LIFTS_PER_PIECE`` lifts. Only changed pieces are written, and in the same
-transaction the head row names the batch, so all pieces together are the state after that batch.
+transaction the head row names the batch at which copying them began. A piece that was not copied
+then is unchanged, so it is the state after that batch; one that was names the batch after which it
+was copied, at or after the head's. Lifts do not influence each other, so recovery can begin with
+the head's batch and leave a later piece out until its own.
+
 No pickle: a piece is a small JSON list of (name, dtype, shape) and the bytes of the arrays. What
 cannot be read, because the layout changed or the checksum is wrong, is said so by type, never
 guessed.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
@@ -18,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.store.connect import execute, fetch, fetchrow, micros, moment, transaction
-from ingest.store.errors import store_errors
 from ingest.store.sql import queries
 from ingest.store.writer_lock import Lease, check_epoch
 
@@ -32,7 +37,7 @@ _PLAIN_KINDS: Final = "biuf"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a snapshot is of: the state after ``batch``, of ``lifts`` lifts, in ``layout``."""
+    """What a snapshot is of: the state after ``batch`` or later, of ``lifts``, in ``layout``."""
 
     batch: int
     at_us: int
@@ -42,10 +47,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A readable snapshot: arrays by piece."""
+    """A readable snapshot: by piece its arrays, and the batch after which they are the state."""
 
     head: Head
     pieces: Mapping[int, Mapping[str, NDArray[Any]]]
+    batches: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +72,23 @@ async def write(
     lease: Lease,
     head: Head,
     pieces: Mapping[int, Mapping[str, NDArray[Any]]],
+    batches: Mapping[int, int] = MappingProxyType({}),
 ) -> None:
     """Write changed pieces and the head in one transaction of its own.
 
     The caller gives all pieces the first time and after any failure of this function, later only
-    the ones that changed since the snapshot before.
+    the ones that changed since the snapshot before. ``batches``: after which batch a piece was
+    copied, where that is later than the head's. Packing is done in a thread, piece by piece.
     """
-    rows = []
-    for piece, arrays in sorted(pieces.items()):
-        data = pack(arrays)
-        rows.append((lease.lane, piece, head.batch, head.layout, checksum(head.layout, data), data))
     values = lease.lane, head.batch, moment(head.at_us), head.lifts
     async with transaction(conn):
         await check_epoch(conn, lease.lane, lease.epoch)
         await execute(conn, "write snapshot", queries()["write_snapshot_head"], *values)
-        with store_errors("write snapshot pieces"):
-            await conn.executemany(queries()["write_snapshot_piece"], rows)
+        for piece, arrays in sorted(pieces.items()):
+            data, digest = await asyncio.to_thread(_packed, head.layout, arrays)
+            batch = batches.get(piece, head.batch)
+            row = (lease.lane, piece, batch, head.layout, digest, data)
+            await execute(conn, "write snapshot", queries()["write_snapshot_piece"], *row)
 
 
 async def read(conn: asyncpg.Connection, lane: int, layout: str) -> Snapshot | Unreadable | None:
@@ -95,6 +102,7 @@ async def read(conn: asyncpg.Connection, lane: int, layout: str) -> Snapshot | U
     if missing:
         return Unreadable(head["batch"], f"pieces {sorted(missing)} are missing")
     pieces: dict[int, Mapping[str, NDArray[Any]]] = {}
+    batches: dict[int, int] = {}
     for row in rows:
         if row["piece"] >= pieces_for(head["lifts"]):
             continue
@@ -102,8 +110,9 @@ async def read(conn: asyncpg.Connection, lane: int, layout: str) -> Snapshot | U
         if isinstance(read_piece, str):
             return Unreadable(head["batch"], f"piece {row['piece']}: {read_piece}")
         pieces[row["piece"]] = read_piece
+        batches[row["piece"]] = max(row["batch"], head["batch"])
     at_us = micros(head["at"])
-    return Snapshot(Head(head["batch"], at_us, head["lifts"], layout), pieces)
+    return Snapshot(Head(head["batch"], at_us, head["lifts"], layout), pieces, batches)
 
 
 async def newest_layout(conn: asyncpg.Connection) -> str | None:
@@ -153,6 +162,11 @@ def checksum(layout: str, data: bytes) -> bytes:
     digest = hashlib.blake2b(layout.encode(), digest_size=CHECKSUM_BYTES)
     digest.update(data)
     return digest.digest()
+
+
+def _packed(layout: str, arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, bytes]:
+    data = pack(arrays)
+    return data, checksum(layout, data)
 
 
 def _piece(row: Any, layout: str) -> Mapping[str, NDArray[Any]] | str:
