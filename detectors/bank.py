@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.alarm_button import AlarmButtonDetector
-from detectors.contract import NO_DUE_US, Detector, LiftFrames, State, layout_text
+from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
 from detectors.counters import CountersDetector
 from detectors.degrading import DegradingDetector
 from detectors.entrapment import EntrapmentDetector
@@ -37,6 +37,7 @@ from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
 from detectors.overdue_test import TestOverdueDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
+from detectors.records import Layout, Records, as_bytes, copied
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
     ESCALATOR_COLUMNS,
@@ -44,8 +45,6 @@ from detectors.signals import (
     Heard,
     Strip,
     from_lift,
-    held_dtype,
-    never_heard,
 )
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
@@ -73,8 +72,6 @@ ROOM_ROWS: Final = 131_072
 """Lifts for which room is reserved; address space, not memory, until they come."""
 
 Ints = NDArray[np.int64]
-Records = NDArray[Any]
-"""Structured array of ``Layout.dtype``, one record per lift."""
 
 
 class LayoutMismatch(Exception):  # noqa: N818  # it names a state of affairs, not an error of ours
@@ -113,43 +110,6 @@ class BankOutcome:
     failed: list[DetectorFailure]
     records: Records
     due_us: Ints
-
-
-class Layout:
-    """The record of one lift: field ``heard`` and one field for each detector."""
-
-    def __init__(self, detectors: tuple[Detector, ...]) -> None:
-        self.heard = np.dtype(
-            [
-                ("time_us", "i8"),
-                ("lift", _aligned(held_dtype(LIFT_COLUMNS))),
-                ("escalator", _aligned(held_dtype(ESCALATOR_COLUMNS))),
-            ],
-            align=True,
-        )
-        own = [
-            (d.name, _aligned([(f.name, f.dtype, f.shape) for f in d.layout])) for d in detectors
-        ]
-        self.dtype = np.dtype([("heard", self.heard), *own], align=True)
-        self.text = ";".join(["heard/1" + _spelt(self.heard), *map(layout_text, detectors)])
-        self.fresh = np.zeros(1, self.dtype)
-        """The record of a lift that was never heard."""
-        self.fresh["heard"]["time_us"] = NEVER_US
-        for unit, columns in (("lift", LIFT_COLUMNS), ("escalator", ESCALATOR_COLUMNS)):
-            for name, value in never_heard(columns).items():
-                self.fresh["heard"][unit][name] = value
-        for d in detectors:
-            for f in d.layout:
-                self.fresh[d.name][f.name] = f.initial
-
-
-def _aligned(fields: list[Any]) -> np.dtype[Any]:
-    """Return a record with the largest items first, so that alignment costs the least."""
-    return np.dtype(sorted(fields, key=lambda f: -np.dtype(f[1]).itemsize), align=True)
-
-
-def _spelt(dtype: np.dtype[Any]) -> str:
-    return "".join(str(dtype.descr).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +244,7 @@ class Bank:
             Further rows to move to their stream time.
         """
         touched = self._touched(batch, now_us, due_rows)
-        result = _Result(_copied(touched.before), np.full(len(touched.rows), NO_DUE_US), [], [])
+        result = _Result(copied(touched.before), np.full(len(touched.rows), NO_DUE_US), [], [])
         if len(touched.rows):
             shared = touched.lift_frames()
             for d in self.detectors:
@@ -296,7 +256,7 @@ class Bank:
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
-        self._raw[outcome.rows] = _bytes(outcome.records)
+        self._raw[outcome.rows] = as_bytes(outcome.records)
         # A detector that failed has no due time: it would fail at every tick. The next frame tries.
         self._due_us[outcome.rows] = outcome.due_us
 
@@ -401,12 +361,3 @@ def _carry(shared: LiftFrames, after: Records) -> None:
         rows, heard = shared.escalator.alone
         for name, values in heard.after().items():
             stairs[name][rows] = values
-
-
-def _copied(records: Records) -> Records:
-    """Copy byte by byte, padding included, so that equal states are equal bytes."""
-    return _bytes(records).copy().view(records.dtype).reshape(len(records))
-
-
-def _bytes(records: Records) -> NDArray[np.uint8]:
-    return records.view(np.uint8).reshape(len(records), records.dtype.itemsize)
