@@ -2,16 +2,19 @@
 
 *Between landings*: stopped, not in the door zone, somebody inside or nobody can tell.
 *At a landing*: stopped in the door zone, doors neither opening nor open, somebody inside; if nobody
-can tell whether, then only once the alarm button was pressed.
+can tell whether, then only with the alarm button, or with a claim and something that explains it.
 
-The judgement of a frame (stopped, inside, class) is in ``entrapment_criteria``; this module holds
-what needs time: the window, the alarm that is active, its class as it is now, its end.
+The judgement of a frame is in ``entrapment_criteria`` (stopped, class) and ``entrapment_presence``
+(who is inside); this module holds what needs time: the window, the alarm that is active, its class
+as it is now, its end.
 
 Invariants: a class must hold for its window before the finding is raised; the onset is the start
 of the condition and frozen then; only doors open in the zone (or evidence that refutes what a tick
-raised) clear it; a missing frame never does; one lift has at most one entrapment. Flapping: see
+raised, or departure of a car whose doors are never told) clear it; a missing frame never does; one
+lift has at most one entrapment; no doubt drops a case, it only asks for longer. Flapping: see
 ``EntrapmentParams.interruption_us``, ``release_hold_us``, ``class_hold_us``. docs/detectors.md has
-the truth table; ``tests/oracles/entrapment.py`` says the same, one frame at a time.
+the truth table, docs/adr/0008-entrapment-2.md the reasons; ``tests/oracles/entrapment.py`` says the
+same, one frame at a time.
 """
 
 from dataclasses import dataclass
@@ -32,6 +35,7 @@ from detectors.contract import (
 from detectors.entrapment_criteria import (
     BETWEEN,
     CRITERIA_FIELDS,
+    LANDING,
     NO_CLASS,
     Judgement,
     evidence,
@@ -41,6 +45,7 @@ from detectors.entrapment_criteria import (
 from detectors.entrapment_params import EntrapmentParams
 from detectors.parameters import spread_all
 from detectors.segments import NEVER_US, Bools, Ints
+from telemetry.columns import Door
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
@@ -50,6 +55,7 @@ _OWN_FIELDS: Final = (
     Field("class_since_us", "i8", NEVER_US),  # since when the class has been what it is
     Field("raised_onset_us", "i8", NEVER_US),  # onset of the active alarm, frozen
     Field("tick_raise_us", "i8", NEVER_US),  # t_us of the active alarm if a tick raised it
+    Field("closing", "?", False),  # onset = doors began to close; they were not shut since
     Field("kind", "i1", NO_CLASS),  # class under which the active alarm was raised; 0 = none
     Field("kind_now", "i1", NO_CLASS),  # class of the active alarm as it is now
 )
@@ -60,7 +66,7 @@ class EntrapmentDetector:
     """The entrapment rule, both classes."""
 
     name: str = "entrapment"
-    version: str = "1"
+    version: str = "2"
     kinds: tuple[FindingKind, ...] = (
         FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
         FindingKind.ENTRAPMENT_AT_LANDING,
@@ -84,8 +90,10 @@ class _Pending(NamedTuple):
 
     late: Bools  # first frame of a row that refutes what a tick raised before it came
     onset_us: Ints  # NEVER_US where this stop has no onset
+    closing: Bools  # the onset is that of closing doors, which were not shut since
     interrupted_us: Ints
     window_us: Ints
+    unseen: Bools  # the window is that long because nobody was seen inside lately
     complete_us: Ints  # when the window is complete, if the condition goes on
 
 
@@ -93,7 +101,8 @@ def _pending(state: State, judged: Judgement, params: EntrapmentParams) -> _Pend
     """Find since when the condition of each stop has held, and when its window is complete.
 
     Both classes share one onset: the person has been shut in all the time. A time without a class
-    that is not longer than ``interruption_us`` is bridged, unless the stop ended in between.
+    that is not longer than ``interruption_us`` is bridged, unless the stop ended in between. Who is
+    inside while doors close can still stop them: their onset moves to when they are shut, once.
     """
     line, holds = judged.line, judged.holds
     seg = line.segments
@@ -107,27 +116,42 @@ def _pending(state: State, judged: Judgement, params: EntrapmentParams) -> _Pend
         & ~judged.stop_begins
         & (line.t_us - interrupted_us <= params.interruption_us)
     )
-    onset_us = line.since(seg.rises(holds) & ~bridged, state["onset_us"])
-    window_us = _windows(judged, params)
+    starts = seg.rises(holds) & ~bridged
+    still_closing = (judged.location == LANDING) & (judged.heard.held("door") == Door.CLOSING)
+    carried = seg.join(state["closing"], False)
+    closing = seg.latch(
+        np.where(seg.is_head, carried, starts & still_closing), holds & ~still_closing
+    )
+    shut = seg.prior(closing) & holds & (judged.location == LANDING) & ~still_closing
+    onset_us = line.since(starts | (shut & ~seg.is_head), state["onset_us"])
+    onset_us = np.where(has_onset & judged.rest.at_rest, onset_us, NEVER_US)
+    window_us, unseen = _windows(judged, onset_us, params)
     return _Pending(
         late=late,
-        onset_us=np.where(has_onset & judged.at_rest, onset_us, NEVER_US),
+        onset_us=onset_us,
+        closing=closing,
         interrupted_us=interrupted_us,
         window_us=window_us,
+        unseen=unseen,
         complete_us=np.maximum(line.t_us, onset_us + window_us),
     )
 
 
-def _windows(judged: Judgement, params: EntrapmentParams) -> Ints:
-    """Return the window that applies to each element [µs]."""
-    base_us = np.where(
-        judged.location == BETWEEN,
-        params.between_landings_window_us,
-        params.at_landing_window_us,
-    )
-    urgent = judged.called | (judged.mains_off & judged.latched)
+def _windows(judged: Judgement, onset_us: Ints, params: EntrapmentParams) -> tuple[Ints, Bools]:
+    """Return the window that applies to each element [µs], and where it is that of the unseen."""
+    landing = judged.location == LANDING
+    at_landing_us = params.at_landing_window_us
+    base_us = np.where(landing, at_landing_us, params.between_landings_window_us)
+    urgent = judged.called | (judged.mains_off & judged.people.latched)
     window_us = np.where(urgent, np.minimum(base_us, params.urgent_window_us), base_us)
-    return np.where(judged.doubtful, window_us * params.doubtful_stop_windows, window_us)
+    unexplained = landing & ~judged.explained
+    calm_us = np.maximum(at_landing_us, params.unexplained_window_us)
+    window_us = np.where(unexplained & judged.tells_faults, calm_us, window_us)
+    windows = np.where(judged.rest.doubtful, params.doubtful_stop_windows, 1)
+    window_us = window_us * windows
+    heard_until_us = judged.heard.seen_us + params.silent_after_us
+    unseen = unexplained & (judged.people.stale | (onset_us + window_us > heard_until_us))
+    return np.where(unseen, np.maximum(window_us, params.unseen_window_us), window_us), unseen
 
 
 class _Alarms(NamedTuple):
@@ -157,7 +181,8 @@ def _alarms(
     seg = line.segments
     carried_kind = seg.join(state["kind"], NO_CLASS)
     ripe = judged.holds & line.reached(pending.complete_us)
-    ends = judged.doors.begins | pending.late
+    gone = judged.people.left_landing
+    ends = judged.doors.begins | pending.late | gone
     active = seg.latch((carried_kind != NO_CLASS) | ripe, ends)
     before = np.where(seg.is_head, carried_kind != NO_CLASS, seg.prior(active))
     raised, cleared = ripe & ~before, ends & before
@@ -196,6 +221,7 @@ def _state_after(judged: Judgement, pending: _Pending, alarm: _Alarms) -> State:
         "class_since_us": alarm.class_since_us,
         "raised_onset_us": np.where(active, alarm.onset_us, NEVER_US),
         "tick_raise_us": np.where(active, alarm.tick_raise_us, NEVER_US),
+        "closing": pending.closing,
         "kind": np.where(active, alarm.kind, np.int8(NO_CLASS)),
         "kind_now": np.where(active, alarm.kind_now, np.int8(NO_CLASS)),
     }
@@ -225,9 +251,14 @@ def _transitions(
     if not len(at):
         return ()
     raised, cleared, late = alarm.raised[at], alarm.cleared[at], pending.late[at]
-    ended_us = np.where(late, judged.line.t_us[at], judged.doors.since_us[at])
+    opened = judged.doors.begins[at] & ~late
+    ended_us = np.where(opened, judged.doors.since_us[at], judged.line.t_us[at])
     later_us = np.where(cleared, ended_us, alarm.update_us[at])
-    ended_by = np.where(late, ClearReason.LATE_EVIDENCE, ClearReason.DOORS_OPENED)
+    ended_by = np.select(
+        [late, opened],
+        [ClearReason.LATE_EVIDENCE, ClearReason.DOORS_OPENED],
+        ClearReason.CONDITION_ENDED,
+    )
     columns = {
         "row": judged.line.segments.row[at],
         "t_us": np.where(raised, pending.complete_us[at], later_us),
@@ -236,23 +267,33 @@ def _transitions(
         "kind_now": alarm.kind_now[at],
         "change": np.select([raised, cleared], [Change.RAISED, Change.CLEARED], Change.UPDATED),
         "reason": np.where(cleared, ended_by, ClearReason.NONE),
-        "confidence": np.where(cleared, Confidence.CERTAIN, _confidence(judged)[at]),
+        "confidence": np.where(cleared, Confidence.CERTAIN, _confidence(judged, pending)[at]),
         "last_seen_us": judged.heard.seen_us[at],
     }
     criteria, values = evidence(judged, at)
+    moment_us = columns["t_us"]
+    values["held_us"] = moment_us - columns["onset_us"]
+    values["unheard_us"] = moment_us - columns["last_seen_us"]
     limits = {
         "window_us": pending.window_us,
         "moving_speed_mps": params.moving_speed_mps,
         "release_hold_us": params.release_hold_us,
         "interruption_us": params.interruption_us,
+        "silent_after_us": params.silent_after_us,
+        "empty_load_pct": params.empty_load_pct,
     }
     size = len(judged.line.segments)
     applied = {name: np.broadcast_to(limit, size)[at] for name, limit in limits.items()}
     return (written(rule, columns, criteria, values, applied),)
 
 
-def _confidence(judged: Judgement) -> NDArray[Any]:
-    """Rate each element: nobody can tell who is inside; a sensor or the car contradicts; sure."""
-    doubt = judged.doubtful | ~judged.trusted
+def _confidence(judged: Judgement, pending: _Pending) -> NDArray[Any]:
+    """Rate each element.
+
+    Possible: nobody can tell who is inside, or nobody was seen there lately. Probable: the car says
+    "running" at no speed; or at a landing nothing explains closed doors. Certain: the rest.
+    """
+    doubt = judged.rest.doubtful | ((judged.location == LANDING) & ~judged.explained)
     sure = np.where(doubt, Confidence.PROBABLE, Confidence.CERTAIN)
-    return np.where(judged.inside == 1, sure, Confidence.POSSIBLE)
+    known = (judged.people.inside == 1) & ~pending.unseen
+    return np.where(known, sure, Confidence.POSSIBLE)

@@ -1,8 +1,9 @@
 """What the frames say, for the entrapment rule: named criteria per element of a strip.
 
-Decides from held (sample-and-hold) values what is so at each element: stopped, inside, mode,
-class. Leaves everything about windows and alarms to ``entrapment``. Rows of escalators and walks
-say nothing here.
+Decides from held (sample-and-hold) values what is so at each element: stopped, mode, class, and
+whether anything explains why the doors stay closed. Who is inside is in ``entrapment_presence``;
+everything about windows and alarms is left to ``entrapment``. Rows of escalators and walks say
+nothing here.
 
 Invariants: unknown is never "no"; a frame that tells nothing changes nothing.
 """
@@ -16,9 +17,17 @@ from detectors import doors as door_openings
 from detectors.contract import Field, State
 from detectors.doors import OPENING_FIELDS, Openings, openings
 from detectors.entrapment_params import EntrapmentParams
+from detectors.entrapment_presence import (
+    PRESENCE_FIELDS,
+    SHUT_DOORS,
+    Presence,
+    Rest,
+    among,
+    presence,
+)
 from detectors.segments import Bools, Ints, Segments, Timeline
 from detectors.signals import BUTTON_CODE, MAINS_OFF_CODE, Heard
-from telemetry.columns import UNKNOWN, Door, Mode, Power
+from telemetry.columns import CODE_BIT, UNKNOWN, Door, Mode, Power
 from telemetry.findings import FindingKind
 
 NO_CLASS: Final = 0
@@ -27,21 +36,20 @@ LANDING: Final = int(FindingKind.ENTRAPMENT_AT_LANDING)
 """Class of an element: the number of its finding kind, or 0 for none."""
 
 SUPPRESSING_MODES: Final = (Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER)
-SHUT_DOORS: Final = (Door.CLOSING, Door.CLOSED, Door.LOCKED, Door.HELD)
-"""Door states that are known and neither opening nor open."""
-LATCHING_DOORS: Final = (Door.CLOSING, Door.CLOSED)
+_EMERGENCY: Final = (Mode.EMERGENCY_POWER, Mode.SEISMIC)
+_FAULTS: Final = sum(1 << CODE_BIT[code] for code in range(1, 9))
+"""Bits of the national codes that are faults of lifts."""
 _SHOWN: Final = (
     *("speed_mps", "height_m", "floor", "car", "door", "mode", "power", "button"),
-    *("passenger", "zone"),
+    *("passenger", "load_pct"),
 )
-_MAX_OPENINGS: Final = 255
 
 CRITERIA_FIELDS: Final = (
     Field("stop_mode", "i1", UNKNOWN),  # mode in the first frame of this stop
-    Field("latched", "?", False),  # somebody inside
     Field("called", "?", False),  # button pressed in this stop
     Field("press_unanswered", "?", False),  # pressed, and no doors have let people out since
-    Field("openings", "u1", 0),  # since the presence sensor last changed
+    Field("doors_tried", "?", False),  # they began to open in this stop
+    *PRESENCE_FIELDS,
     *OPENING_FIELDS,
 )
 
@@ -52,19 +60,17 @@ class Judgement(NamedTuple):
     line: Timeline
     heard: Heard
     doors: Openings
-    stopped: Bools
-    doubtful: Bools  # "running" at no speed
-    at_rest: Bools  # stopped or doubtful
+    rest: Rest
     stop_begins: Bools  # frames that begin a stop
     stop_mode: NDArray[np.int8]
     mode_allows: Bools
-    latched: Bools
-    inside: NDArray[np.int8]  # 1, 0 or unknown
-    trusted: Bools  # the presence sensor is not known to be stuck
-    openings: Ints  # since the presence sensor last changed
+    people: Presence
     called: Bools  # button pressed in this stop
     press_unanswered: Bools
     mains_off: Bools
+    doors_tried: Bools  # they began to open in this stop, and did not come to stand open
+    explained: Bools  # something tells why the doors stay closed
+    tells_faults: Bools  # the lift tells its faults
     location: NDArray[np.int8]  # class, whatever the mode
     holds: Bools  # a class, and the mode allows it
 
@@ -72,63 +78,55 @@ class Judgement(NamedTuple):
 def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     """Judge every element; ``params`` are spread over the strip."""
     line, seg = heard.line, heard.segments
-    now = {name: heard.held(name) for name in _SHOWN}
-    mains_code, button_code = heard.code(MAINS_OFF_CODE), heard.code(BUTTON_CODE)
-    doors = openings(state, line, now["door"], now["zone"], params.release_hold_us)
-    seen_shut_in = (now["passenger"] > 0) & _among(now["door"], LATCHING_DOORS)
-    latched = seg.latch(
-        np.where(seg.is_head, seg.join(state["latched"], False), seen_shut_in), doors.believed
-    )
-    stopped, doubtful = _motion(now, params.moving_speed_mps)
-    at_rest = stopped | doubtful
-    stop_begins = _stop_begins(seg, at_rest, doors)
-    pressed = (now["button"] == 1) | (button_code == 1)
-    presses = np.where(seg.is_head, seg.join(state["press_unanswered"], False), seg.rises(pressed))
-    press_unanswered = seg.latch(presses, doors.believed)
-    called = _called(state, seg, pressed & press_unanswered, stop_begins)
+    doors = openings(state, line, heard.held("door"), heard.held("zone"), params.release_hold_us)
+    rest = _motion(heard, params.moving_speed_mps)
+    stop_begins = _stop_begins(seg, rest.at_rest, doors)
+    called, press_unanswered = _called(state, heard, doors, stop_begins)
+    people = presence(state, heard, rest, doors, called, params)
     stop_mode = seg.hold(
-        np.where(seg.is_head, seg.join(state["stop_mode"], UNKNOWN), now["mode"]), stop_begins
+        np.where(seg.is_head, seg.join(state["stop_mode"], UNKNOWN), heard.held("mode")),
+        stop_begins,
     )
-    suppressed = _among(stop_mode, SUPPRESSING_MODES) & ~((stop_mode == Mode.STOPPED) & latched)
-    count = seg.count_since(doors.begins, seg.changes(np.sign(now["passenger"])), state["openings"])
-    trusted = (now["passenger"] == UNKNOWN) | (count < params.presence_stuck_openings)
-    inside = _inside(now, latched, trusted)
-    location = _location(now, at_rest, inside, called)
+    suppressed = among(stop_mode, SUPPRESSING_MODES) & ~(
+        (stop_mode == Mode.STOPPED) & people.latched
+    )
+    mains_off = (heard.held("power") == Power.BATTERY) | (heard.code(MAINS_OFF_CODE) == 1)
+    opening = (heard.held("door") == Door.OPENING) & rest.at_rest
+    carried = seg.join(state["doors_tried"], False)
+    tried = seg.latch(np.where(seg.is_head, carried, opening), stop_begins & ~opening)
+    codes = heard.held("codes")
+    faulty = _out_of_order(heard, params) | ((codes != UNKNOWN) & ((codes & _FAULTS) != 0))
+    explained = called | mains_off | tried | faulty
+    location = _location(heard, rest.at_rest, people, called, explained)
     return Judgement(
         line=line,
         heard=heard,
         doors=doors,
-        stopped=stopped,
-        doubtful=doubtful,
-        at_rest=at_rest,
+        rest=rest,
         stop_begins=stop_begins,
         stop_mode=stop_mode,
         mode_allows=~suppressed,
-        latched=latched,
-        inside=inside,
-        trusted=trusted,
-        openings=count,
+        people=people,
         called=called,
         press_unanswered=press_unanswered,
-        mains_off=(now["power"] == Power.BATTERY) | (mains_code == 1),
+        mains_off=mains_off,
+        doors_tried=tried,
+        explained=explained,
+        tells_faults=codes != UNKNOWN,
         location=location,
         holds=(location != NO_CLASS) & ~suppressed,
     )
 
 
-def _among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
-    """Tell which values are among a few enumeration members; unknown is none of them."""
-    table = np.zeros(256, np.bool_)
-    table[list(chosen)] = True
-    return table[values.astype(np.uint8)]
-
-
-def _motion(now: dict[str, NDArray[Any]], moving_speed_mps: Any) -> tuple[Bools, Bools]:
-    """Return where the car is stopped, and where it says "running" at no speed."""
-    car, speed = now["car"], np.abs(now["speed_mps"])
+def _motion(heard: Heard, moving_speed_mps: Any) -> Rest:
+    """Return where the car is stopped, where it says "running" at no speed, where it moves."""
+    car, speed = heard.held("car"), np.abs(heard.held("speed_mps"))
     slow = speed < moving_speed_mps  # unknown is not slow
-    stopped = np.where(car == 0, slow | np.isnan(speed), slow & (car == UNKNOWN))
-    return stopped, slow & (car == 1)
+    untold = np.isnan(speed)
+    stopped = np.where(car == 0, slow | untold, slow & (car == UNKNOWN))
+    doubtful = slow & (car == 1)
+    moving = ~(slow | untold) | (untold & (car == 1))
+    return Rest(stopped, doubtful, stopped | doubtful, moving)
 
 
 def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
@@ -137,36 +135,42 @@ def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
     return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
 
 
-def _called(state: State, seg: Segments, pressed: Bools, stop_begins: Bools) -> Bools:
+def _called(
+    state: State, heard: Heard, doors: Openings, stop_begins: Bools
+) -> tuple[Bools, Bools]:
     """Tell whether the button was pressed in this stop: people do not hold it down for 10 s.
 
     A press that the doors have answered no longer counts, so a stuck button does not make an
-    entrapment of every closed door.
+    entrapment of every closed door. Returns that, and whether the last press is unanswered.
     """
-    pressed = np.where(seg.is_head, seg.join(state["called"], False), pressed)
-    at = seg.last(pressed)
-    return pressed[at] & (at >= seg.last(stop_begins))
+    seg = heard.segments
+    pressed = (heard.held("button") == 1) | (heard.code(BUTTON_CODE) == 1)
+    carried = seg.join(state["press_unanswered"], False)
+    presses = seg.rises(pressed)
+    unanswered = seg.latch(np.where(seg.is_head, carried, presses), doors.believed)
+    while_let_out = seg.prior(doors.believed) & doors.standing
+    waits = (presses & ~while_let_out) | seg.prior(unanswered)
+    counts = np.where(seg.is_head, seg.join(state["called"], False), pressed & waits)
+    at = seg.last(counts)
+    return counts[at] & (at >= seg.last(stop_begins)), unanswered
 
 
-def _inside(now: dict[str, NDArray[Any]], latched: Bools, trusted: Bools) -> NDArray[np.int8]:
-    """Tell whether somebody is inside.
-
-    Unknown: presence was never told; the sensor is stuck; or it sees somebody while the doors
-    cannot tell whether to latch it (never told, held, locked).
-    """
-    passenger, door = now["passenger"], now["door"]
-    cannot_latch = (passenger > 0) & ~_among(door, (Door.OPENING, Door.OPEN))
-    unsure = (passenger == UNKNOWN) | cannot_latch | ~trusted
-    return np.where(latched, 1, np.where(unsure, UNKNOWN, 0)).astype(np.int8)
+def _out_of_order(heard: Heard, params: EntrapmentParams) -> Bools:
+    """Tell whether safety circuit, scale or mode say that the lift cannot serve."""
+    overloaded = heard.held("load_pct") > params.overload_pct  # unknown is not
+    open_circuit = heard.held("safety_circuit") == 0
+    return open_circuit | overloaded | among(heard.held("mode"), _EMERGENCY)
 
 
 def _location(
-    now: dict[str, NDArray[Any]], at_rest: Bools, inside: NDArray[np.int8], called: Bools
+    heard: Heard, at_rest: Bools, people: Presence, called: Bools, explained: Bools
 ) -> NDArray[np.int8]:
     """Return the class of each element, whatever the mode."""
-    between = at_rest & (now["zone"] == 0) & (inside != 0)
-    somebody = (inside == 1) | ((inside == UNKNOWN) & called)
-    landing = at_rest & (now["zone"] == 1) & _among(now["door"], SHUT_DOORS) & somebody
+    zone, inside = heard.held("zone"), people.inside
+    between = at_rest & (zone == 0) & (inside != 0)
+    perhaps = (inside == UNKNOWN) & (called | (people.claimed & explained))
+    shut = among(heard.held("door"), SHUT_DOORS)
+    landing = at_rest & (zone == 1) & shut & ((inside == 1) | perhaps)
     return np.where(between, BETWEEN, np.where(landing, LANDING, NO_CLASS)).astype(np.int8)
 
 
@@ -175,39 +179,49 @@ def state_after(judged: Judgement) -> dict[str, NDArray[Any]]:
     at = judged.line.segments.last_at
     after = {
         **door_openings.state_after(judged.doors),
+        **judged.people.after,
         "stop_mode": judged.stop_mode,
-        "latched": judged.latched,
         "called": judged.called,
         "press_unanswered": judged.press_unanswered,
-        "openings": np.minimum(judged.openings, _MAX_OPENINGS).astype(np.uint8),
+        "doors_tried": judged.doors_tried,
     }
-    return {f.name: after[f.name][at] for f in CRITERIA_FIELDS}
+    return {f.name: after[f.name][at].astype(f.dtype) for f in CRITERIA_FIELDS}
 
 
 def evidence(
     judged: Judgement, at: Ints
 ) -> tuple[dict[str, NDArray[np.int8]], dict[str, NDArray[Any]]]:
     """Return named criteria (1, 0, -1 unknown) and values at elements ``at``, shape (k,)."""
-    heard = judged.heard
-    now = {name: heard.held(name)[at] for name in _SHOWN}
+    heard, people = judged.heard, judged.people
+    now = {name: heard.held(name)[at] for name in (*_SHOWN, "zone", "safety_circuit")}
     mains_code, button_code = heard.code(MAINS_OFF_CODE)[at], heard.code(BUTTON_CODE)[at]
     unheard_motion = (now["car"] == UNKNOWN) & np.isnan(now["speed_mps"])
-    unheard_opening = (now["door"] == UNKNOWN) | (now["zone"] == UNKNOWN)
+    unheard_door = now["door"] == UNKNOWN
     unheard_mains = (now["power"] == UNKNOWN) & (mains_code == UNKNOWN)
     unheard_button = (now["button"] == UNKNOWN) & (button_code == UNKNOWN)
+    codes = heard.held("codes")[at]
+    shut = among(now["door"], SHUT_DOORS)
     criteria = {
-        "stopped": _tri(judged.stopped[at], unheard_motion | judged.doubtful[at]),
+        "stopped": _tri(judged.rest.stopped[at], unheard_motion | judged.rest.doubtful[at]),
         "in_zone": now["zone"],
-        "door_not_opening": _tri(_among(now["door"], SHUT_DOORS), now["door"] == UNKNOWN),
-        "doors_open_in_zone": _tri(judged.doors.is_open[at], unheard_opening),
-        "inside": judged.inside[at],
-        "inside_latched": _tri(judged.latched[at]),
-        "presence_trusted": _tri(judged.trusted[at], now["passenger"] == UNKNOWN),
+        "door_not_opening": _tri(shut, unheard_door),
+        "doors_open_in_zone": _tri(
+            judged.doors.is_open[at], unheard_door | (now["zone"] == UNKNOWN)
+        ),
+        "inside": people.inside[at],
+        "inside_latched": _tri(people.latched[at]),
+        "presence_trusted": _tri(people.trusted[at], now["passenger"] == UNKNOWN),
+        "scale_says_somebody": people.scale[at],
+        "seen_since_silence": _tri(~people.stale[at], ~people.latched[at]),
+        "explained": _tri(judged.explained[at], ~judged.explained[at] & (codes == UNKNOWN)),
+        "fault_code": _tri((codes & _FAULTS) != 0, codes == UNKNOWN),
+        "safety_circuit_open": _tri(now["safety_circuit"] == 0, now["safety_circuit"] == UNKNOWN),
+        "doors_tried": _tri(judged.doors_tried[at], unheard_door),
         "mains_off": _tri(judged.mains_off[at], unheard_mains),
         "button_pressed": _tri(judged.called[at], unheard_button & ~judged.called[at]),
         "mode_allows": _tri(judged.mode_allows[at]),
     }
-    values = {name: now[name] for name in _SHOWN if name != "zone"}
+    values = {name: now[name] for name in _SHOWN}
     values["stop_mode"] = judged.stop_mode[at]
     values["people"] = np.where(now["passenger"] > 1, now["passenger"], UNKNOWN)
     return criteria, values

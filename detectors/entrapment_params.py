@@ -10,6 +10,12 @@ _TABLE: Final = "practice; truth table of entrapment (docs/detectors.md)"
 _INTERRUPTION: Final = "practice: a door drive gives up one attempt sooner"
 _CLASS_HOLD: Final = "practice: at most six class updates a minute"
 _STUCK: Final = "practice: somebody uses one opening in twenty"
+_UNEXPLAINED: Final = "practice: who finds no fault and needs no help presses a floor sooner"
+_UNSEEN: Final = "practice: whoever is sent to a terminal silent for 1 h has been there by then"
+_SILENT: Final = "practice: 1.5 times the heartbeat of 30 s"
+_EMPTY: Final = "practice: 20 kg in a car for 1,000 kg; scales are good for a percent or two"
+_OVERLOAD: Final = "EN 81-20, 5.12.1.2: overload is 110 % of rated at the latest"
+_UNHEARD: Final = "practice: shorter than any stop at which doors open and close"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,14 @@ class EntrapmentParams(LiftParams):
     ----------
     between_landings_window_us, at_landing_window_us
         How long a class must hold [µs].
+    unexplained_window_us
+        The same at a landing, where a lift that tells its faults tells nothing that explains why
+        the doors stay closed [µs].
+    unseen_window_us
+        The same at a landing, unexplained, if whoever is inside was last seen before a silence, or
+        the lift is silent when the window would be complete [µs].
+    silent_after_us
+        A lift of which nothing was heard for longer is silent [µs].
     urgent_window_us
         The same once the button was pressed, or mains is off with a person inside [µs].
     doubtful_stop_windows
@@ -34,7 +48,15 @@ class EntrapmentParams(LiftParams):
     class_hold_us
         How long the other class must hold before an active alarm is updated to it [µs].
     presence_stuck_openings
-        Openings in the zone without any change of the presence sensor that make it untrusted.
+        Openings in the zone without any change of the presence sensor, or of the scale between
+        empty and not, that make it untrusted; one after a long stay behind closed doors with
+        somebody inside counts ten times.
+    empty_load_pct
+        A car that weighs no more is empty, of rated load [%].
+    overload_pct
+        A car that weighs more is overloaded [%].
+    unheard_doors_us
+        A stay at a landing so long lets people out of a car whose doors are never told [µs].
     """
 
     between_landings_window_us: Any = field(
@@ -45,6 +67,16 @@ class EntrapmentParams(LiftParams):
     )
     urgent_window_us: Any = field(
         default=10 * US_PER_S, metadata=in_seconds("urgent_window_s", 0.1, 3600, _TABLE)
+    )
+    unexplained_window_us: Any = field(
+        default=240 * US_PER_S,
+        metadata=in_seconds("unexplained_window_s", 0.1, 86_400, _UNEXPLAINED),
+    )
+    unseen_window_us: Any = field(
+        default=4 * 3600 * US_PER_S, metadata=in_seconds("unseen_window_s", 0.1, 86_400, _UNSEEN)
+    )
+    silent_after_us: Any = field(
+        default=45 * US_PER_S, metadata=in_seconds("silent_after_s", 0.1, 86_400, _SILENT)
     )
     doubtful_stop_windows: Any = field(
         default=3, metadata=plain("doubtful_stop_windows", 1, 100, "i8", _TABLE)
@@ -63,4 +95,11 @@ class EntrapmentParams(LiftParams):
     )
     presence_stuck_openings: Any = field(
         default=20, metadata=plain("presence_stuck_openings", 1, 200, "i8", _STUCK)
+    )
+    empty_load_pct: Any = field(default=2.0, metadata=plain("empty_load_pct", 0, 100, "f4", _EMPTY))
+    overload_pct: Any = field(
+        default=110.0, metadata=plain("overload_pct", 50, 500, "f4", _OVERLOAD)
+    )
+    unheard_doors_us: Any = field(
+        default=5 * US_PER_S, metadata=in_seconds("unheard_doors_s", 0, 600, _UNHEARD)
     )

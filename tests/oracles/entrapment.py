@@ -9,11 +9,28 @@ from typing import Any
 
 BETWEEN, LANDING = 1, 2
 RAISED, UPDATED, CLEARED = 1, 2, 3
-DOORS_OPENED, LATE_EVIDENCE = 1, 3
+DOORS_OPENED, CONDITION_ENDED, LATE_EVIDENCE = 1, 2, 3
 CERTAIN, PROBABLE, POSSIBLE = 0, 1, 2
 CLOSING, CLOSED, OPENING, OPEN, LOCKED, HELD = 1, 2, 3, 4, 5, 6
 LIFT = 0
-REACHES = {(k, c, r) for k in (1, 2) for c, r in ((1, 0), (2, 0), (3, 1), (3, 3))}
+REACHES = {(k, c, r) for k in (1, 2) for c, r in ((1, 0), (2, 0), (3, 1), (3, 3))} | {(1, 3, 2)}
+VALUES = {
+    "load_pct": (0.0, 1.0, 2.0, 2.5, 30.0, 111.0),
+    "safety_circuit": (1, 1, 1, 1, 1, 0),
+    "codes": ((), (), (), (41,), (90,), (4,), (40,)),
+}
+SHORT = {
+    "between_landings_window_s": 3,
+    "at_landing_window_s": 6,
+    "urgent_window_s": 1,
+    "unexplained_window_s": 15,
+    "unseen_window_s": 60,
+    "silent_after_s": 10,
+    "presence_stuck_openings": 2,
+    "interruption_s": 2,
+    "class_hold_s": 2,
+    "unheard_doors_s": 2,
+}
 
 
 @dataclass
@@ -29,6 +46,12 @@ class Rules:
     interruption_s: float = 10
     class_hold_s: float = 10
     presence_stuck_openings: int = 20
+    unexplained_window_s: float = 240
+    unseen_window_s: float = 4 * 3600
+    silent_after_s: float = 45
+    empty_load_pct: float = 2
+    overload_pct: float = 110
+    unheard_doors_s: float = 5
 
 
 def us(seconds):
@@ -55,11 +78,18 @@ class Oracle:
 
     # who is inside
     latched: bool = False
+    stale: bool = False  # ... and not seen since a silence
     openings: int = 0  # in which the presence sensor never changed
+    scale_openings: int = 0  # in which the scale never changed its word
+    shut_since: Any = None  # at rest behind closed doors
+    long_stay: bool = False  # the last stay behind closed doors was long
+    at_landing_since: Any = None  # at rest in the zone, doors never told
 
     # the stop
     stopped: bool = False
     doubtful: bool = False
+    moving: bool = False
+    tried: bool = False  # the doors began to open in this stop
     stop_mode: Any = None
     called: bool = False
     down: bool = False  # the button
@@ -68,6 +98,7 @@ class Oracle:
     class_since: Any = None
     holds: bool = False
     onset: Any = None
+    closing: bool = False  # the onset is that of closing doors
     interrupted: Any = None
     judged_at: Any = None
 
@@ -82,10 +113,12 @@ class Oracle:
             time = max(time, self.last_time)
             self.time_passes(time, told_there=False)
         self.last_time = time
+        silent_until = None if self.last_seen is None else self.silent_from()
         heard = self.hear(frame)
+        after_silence = heard and silent_until is not None and time > silent_until
         if heard:
             self.last_seen = time
-        self.judge(time)
+        self.judge(time, after_silence)
         if heard:
             self.time_passes(time, told_there=True)
 
@@ -101,15 +134,18 @@ class Oracle:
         if "car" in frame and frame["car"] != self.told.get("car"):
             # a speed from before says nothing about a car that has started or stopped since
             self.told.pop("speed_mps", None)
-        before = self.seen_people()
-        for key in ("car", "speed_mps", "zone", "door", "passenger", "mode", "power", "button"):
-            if key not in frame or (key == "door" and frame[key] == 0):
+        before, word = self.seen_people(), self.scale_word()
+        for key in frame:
+            if key in ("time_us", "unit", "codes") or (key == "door" and frame[key] == 0):
                 continue
             self.told[key] = frame[key]
             heard = True
         if self.seen_people() != before:
             self.openings = 0
+        if word is not None and self.scale_word() != word:
+            self.scale_openings = 0
         if "codes" in frame:
+            self.told["codes"] = frame["codes"]
             self.mains_code = 41 in frame["codes"]
             self.button_code = 90 in frame["codes"]
             heard = True
@@ -124,9 +160,24 @@ class Oracle:
         people = self.told.get("passenger")
         return None if people is None else people > 0
 
+    def scale_word(self):
+        """"empty", "somebody", or None if the load was never told."""
+        load = self.told.get("load_pct")
+        if load is None:
+            return None
+        return "empty" if load <= self.rules.empty_load_pct else "somebody"
+
+    def scale(self):
+        """The scale's word as far as it is believed."""
+        trusted = self.scale_openings < self.rules.presence_stuck_openings
+        return self.scale_word() if trusted else None
+
+    def silent_from(self):
+        return self.last_seen + us(self.rules.silent_after_s)
+
     # ------------------------------------------------------------------ what is so
 
-    def judge(self, time):
+    def judge(self, time, after_silence):
         left_open_doors = self.judge_doors(time)
         was_at_rest = self.stopped or self.doubtful
         self.judge_motion()
@@ -134,16 +185,18 @@ class Oracle:
         if at_rest and (not was_at_rest or left_open_doors):
             self.stop_mode = self.told.get("mode")
             self.called = False
+            self.tried = False
             self.onset = None
             self.holds = False
+        if at_rest and self.told.get("door") == OPENING:
+            self.tried = True
         down = self.button_down()
         if down and not self.down:
             self.unanswered = not self.let_out
         self.down = down
         if down and self.unanswered:
             self.called = True
-        if self.told.get("passenger", 0) > 0 and self.told.get("door") in (CLOSING, CLOSED):
-            self.latched = True
+        self.judge_latch(time, at_rest, after_silence)
         if not at_rest:
             self.onset = None
         self.judge_class(time, at_rest)
@@ -158,6 +211,38 @@ class Oracle:
                 self.let_people_out()
             self.clear(time, LATE_EVIDENCE)
             self.onset = None
+
+    def judge_latch(self, time, at_rest, after_silence):
+        """Who is seen inside, and who had a chance to leave."""
+        door, shut = self.told.get("door"), (CLOSING, CLOSED, LOCKED, HELD)
+        seen = bool(self.seen_people()) and (door in (CLOSING, CLOSED) or self.moving)
+        since = self.at_landing_since
+        goes_on = (
+            since is not None
+            and self.moving
+            and time - since >= us(self.rules.unheard_doors_s)
+        )
+        if goes_on:
+            self.latched = self.stale = False
+        waits_unheard = at_rest and self.told.get("zone") == 1 and door is None
+        if not waits_unheard:
+            self.at_landing_since = None
+        elif since is None:
+            self.at_landing_since = time
+        if seen and not self.let_out:
+            self.latched = True
+        if after_silence and self.latched:
+            self.stale = True
+        if seen:
+            self.stale = False
+        if at_rest and door in shut:
+            self.shut_since = time if self.shut_since is None else self.shut_since
+        elif self.shut_since is not None:
+            stay = time - self.shut_since
+            self.long_stay = stay >= us(self.rules.at_landing_window_s)
+            self.shut_since = None
+        if goes_on and self.active:
+            self.clear(time, CONDITION_ENDED)
 
     def judge_doors(self, time):
         """Return whether doors that had let people out are no longer open."""
@@ -183,6 +268,7 @@ class Oracle:
         slow = speed is not None and not fast
         self.stopped = not fast and (car == 0 or (car is None and slow))
         self.doubtful = slow and car == 1
+        self.moving = fast or (speed is None and car == 1)
 
     def judge_class(self, time, at_rest):
         class_now = self.which_class() if at_rest else 0
@@ -197,6 +283,12 @@ class Oracle:
             )
             if self.onset is None or too_long:
                 self.onset = time
+                self.closing = class_now == LANDING and self.told.get("door") == CLOSING
+        still_closing = class_now == LANDING and self.told.get("door") == CLOSING
+        if self.holds and self.closing and not still_closing:
+            if class_now == LANDING:
+                self.onset = time  # until now whoever is inside could have stopped the doors
+            self.closing = False
         if held and not self.holds:
             self.interrupted = time
 
@@ -205,22 +297,37 @@ class Oracle:
         if self.told.get("zone") == 0:
             return BETWEEN if inside in ("yes", "unknown") else 0
         shut = self.told.get("door") in (CLOSING, CLOSED, LOCKED, HELD)
-        somebody = inside == "yes" or (inside == "unknown" and self.called)
+        perhaps = inside == "unknown" and (self.called or (self.claimed() and self.explained()))
+        somebody = inside == "yes" or perhaps
         return LANDING if self.told.get("zone") == 1 and shut and somebody else 0
 
     def inside(self):
         if self.latched:
-            return "yes"
-        if self.seen_people() is None:
-            return "unknown"
-        if self.seen_people():
-            # seen, but never behind closing or closed doors
-            return (
-                "no" if self.told.get("door") in (OPENING, OPEN) and not self.stuck() else "unknown"
-            )
-        if self.stuck():
-            return "unknown"
-        return "no"
+            doubted = self.stuck() or self.scale() == "empty"
+            return "unknown" if doubted else "yes"
+        if self.seen_people() is not None and not self.stuck():
+            claim = self.seen_people() or self.scale() == "somebody"
+            parted = self.told.get("door") in (OPENING, OPEN)
+            return "unknown" if claim and not parted else "no"
+        return "no" if self.scale() == "empty" and not self.called else "unknown"
+
+    def claimed(self):
+        return self.latched or self.scale() == "somebody"
+
+    def explained(self):
+        """Something tells why the doors stay closed."""
+        told = self.told
+        faults = set(range(1, 9)) & set(told.get("codes", ()))
+        overloaded = told.get("load_pct", 0) > self.rules.overload_pct
+        out_of_order = told.get("mode") in (5, 6) or told.get("safety_circuit") == 0
+        return bool(
+            faults
+            or overloaded
+            or out_of_order
+            or self.mains_off()
+            or self.called
+            or self.tried
+        )
 
     def stuck(self):
         return (
@@ -240,16 +347,24 @@ class Oracle:
 
     def window(self):
         rules = self.rules
-        window = (
-            rules.between_landings_window_s
-            if self.class_now == BETWEEN
-            else rules.at_landing_window_s
-        )
+        landing = self.class_now == LANDING
+        window = rules.at_landing_window_s if landing else rules.between_landings_window_s
         if self.called or (self.mains_off() and self.latched):
             window = min(window, rules.urgent_window_s)
+        if landing and not self.explained() and "codes" in self.told:
+            window = max(window, rules.unexplained_window_s)
         if self.doubtful:
             window *= rules.doubtful_stop_windows
+        if self.unseen(window):
+            window = max(window, rules.unseen_window_s)
         return us(window)
+
+    def unseen(self, window):
+        """Nobody was seen inside lately, or it is silent when the window is complete."""
+        if self.class_now != LANDING or self.explained():
+            return False
+        silent = self.onset is not None and self.onset + us(window) > self.silent_from()
+        return self.stale or silent
 
     # ------------------------------------------------------------------ what time brings
 
@@ -287,20 +402,22 @@ class Oracle:
 
     def let_people_out(self):
         self.let_out = True
-        self.latched = False
+        self.latched = self.stale = False
         self.unanswered = False
-        self.openings += 1
+        self.openings += 10 if self.long_stay and self.seen_people() else 1
+        self.scale_openings += 1
 
     def clear(self, time, reason):
         self.tell(CLEARED, time, reason)
         self.active = None
 
     def tell(self, change, time, reason=0):
+        unexplained = self.class_now == LANDING and not self.explained()
         if change == CLEARED:
             confidence = CERTAIN
-        elif not self.latched:
+        elif self.inside() != "yes" or self.window() == us(self.rules.unseen_window_s):
             confidence = POSSIBLE
-        elif self.doubtful or self.stuck():
+        elif self.doubtful or unexplained:
             confidence = PROBABLE
         else:
             confidence = CERTAIN
