@@ -33,7 +33,6 @@ from detectors.contract import (
     written,
 )
 from detectors.entrapment_criteria import (
-    BETWEEN,
     CRITERIA_FIELDS,
     LANDING,
     NO_CLASS,

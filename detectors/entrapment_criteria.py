@@ -96,8 +96,7 @@ def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     tried = seg.latch(np.where(seg.is_head, carried, opening), stop_begins & ~opening)
     codes = heard.held("codes")
     faulty = _out_of_order(heard, params) | ((codes != UNKNOWN) & ((codes & _FAULTS) != 0))
-    explained = called | mains_off | tried | faulty
-    location = _location(heard, rest.at_rest, people, called, explained)
+    location = _location(heard, rest.at_rest, people, called, faulty | mains_off)
     return Judgement(
         line=line,
         heard=heard,
@@ -111,7 +110,7 @@ def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
         press_unanswered=press_unanswered,
         mains_off=mains_off,
         doors_tried=tried,
-        explained=explained,
+        explained=called | mains_off | tried | faulty,
         tells_faults=codes != UNKNOWN,
         location=location,
         holds=(location != NO_CLASS) & ~suppressed,
@@ -135,9 +134,7 @@ def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
     return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
 
 
-def _called(
-    state: State, heard: Heard, doors: Openings, stop_begins: Bools
-) -> tuple[Bools, Bools]:
+def _called(state: State, heard: Heard, doors: Openings, stop_begins: Bools) -> tuple[Bools, Bools]:
     """Tell whether the button was pressed in this stop: people do not hold it down for 10 s.
 
     A press that the doors have answered no longer counts, so a stuck button does not make an
@@ -163,12 +160,12 @@ def _out_of_order(heard: Heard, params: EntrapmentParams) -> Bools:
 
 
 def _location(
-    heard: Heard, at_rest: Bools, people: Presence, called: Bools, explained: Bools
+    heard: Heard, at_rest: Bools, people: Presence, called: Bools, faulty: Bools
 ) -> NDArray[np.int8]:
-    """Return the class of each element, whatever the mode."""
+    """Return the class of each element, whatever the mode; ``faulty``: the lift says it is."""
     zone, inside = heard.held("zone"), people.inside
     between = at_rest & (zone == 0) & (inside != 0)
-    perhaps = (inside == UNKNOWN) & (called | (people.claimed & explained))
+    perhaps = (inside == UNKNOWN) & (called | (people.claimed & faulty))
     shut = among(heard.held("door"), SHUT_DOORS)
     landing = at_rest & (zone == 1) & shut & ((inside == 1) | perhaps)
     return np.where(between, BETWEEN, np.where(landing, LANDING, NO_CLASS)).astype(np.int8)

@@ -100,6 +100,8 @@ class Case:
         Bits of the codes that it made the controller show.
     by_rescuer
         Somebody from outside frees the people.
+    stood_us
+        Since when the car has stood, if that was before the incident showed.
     """
 
     fault: Fault
@@ -108,6 +110,7 @@ class Case:
     step: int = 0
     codes: int = 0
     by_rescuer: bool = False
+    stood_us: int | None = None
 
     @property
     def lift(self) -> int:
@@ -264,7 +267,8 @@ class Cases:
         lift, fault = case.lift, case.fault
         self.show(case)
         levelled = self.in_zone(lift)
-        self.begin(case, AT_LANDING if levelled else BETWEEN, t_us)
+        since_us = t_us if case.stood_us is None else case.stood_us
+        self.begin(case, AT_LANDING if levelled else BETWEEN, since_us)
         self.enter(lift, Phase.STUCK, t_us, self._until_freed_us(fault, t_us))
         for after_us in fault.presses_us:
             self.pokes.plan(lift, t_us + after_us, Poke.PRESS, fault)

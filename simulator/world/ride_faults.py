@@ -208,9 +208,10 @@ def _close(cases: Cases, case: Case, t_us: int) -> None:
 
 
 def _slip(cases: Cases, fault: Fault, t_us: int) -> None:
-    """Let the drive turn without effect until its run-time limiter acts."""
+    """Let the drive turn without effect until its run-time limiter acts; the car stands."""
     lift, plan, state = fault.lift, cases.cars.plan, cases.cars.state
     case = cases.open(fault)
+    case.stood_us = t_us
     cases.begin(case, FindingKind.MOTOR_RUN_TIME, t_us)
     travel_m = float(plan.landings_m[lift, int(plan.n_landings[lift]) - 1])
     full_us = int(travel_m / float(plan.rated_mps[lift]) * 1000 // 1) * 1000

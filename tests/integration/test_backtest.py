@@ -37,9 +37,13 @@ END_US = START_US + 150 * SECOND_US
 
 
 def impatient(seed: int) -> Fleet:
-    """Return a random fleet whose windows are so short that an outage completes them."""
+    """Return a random fleet whose windows are so short that an outage completes them.
+
+    Silence is no matter to it, else a tick would complete none of those at a landing.
+    """
     fleet = random_fleet(seed, START_US)
-    return Fleet(replace(fleet.spec, params=SHORT_WINDOWS, rate_pct=600), seed)
+    params = {**SHORT_WINDOWS, "unexplained_window_s": 2, "silent_after_s": 3600}
+    return Fleet(replace(fleet.spec, params=params, rate_pct=600), seed)
 
 
 def everything(fleet: Fleet, gateway: str) -> tuple[Frames, FrameBatch]:

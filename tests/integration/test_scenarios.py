@@ -22,7 +22,7 @@ from simulator.scenarios.language import Scenario
 from simulator.scenarios.reader import ScenarioFile, load, names
 from telemetry.findings import FindingKind
 
-BIG = {"city-weekday": (80, 40), "earthquake": (400, 20)}
+BIG = {"city-weekday": (80, 40), "ordinary-life": (80, 40), "earthquake": (400, 20)}
 """Scenarios for scale: lifts and minutes of their small runs here."""
 LIBRARY = names()
 MINUTE_US = 60_000_000

@@ -161,7 +161,7 @@ class Oracle:
         return None if people is None else people > 0
 
     def scale_word(self):
-        """"empty", "somebody", or None if the load was never told."""
+        """ "empty", "somebody", or None if the load was never told."""
         load = self.told.get("load_pct")
         if load is None:
             return None
@@ -218,9 +218,7 @@ class Oracle:
         seen = bool(self.seen_people()) and (door in (CLOSING, CLOSED) or self.moving)
         since = self.at_landing_since
         goes_on = (
-            since is not None
-            and self.moving
-            and time - since >= us(self.rules.unheard_doors_s)
+            since is not None and self.moving and time - since >= us(self.rules.unheard_doors_s)
         )
         if goes_on:
             self.latched = self.stale = False
@@ -297,7 +295,7 @@ class Oracle:
         if self.told.get("zone") == 0:
             return BETWEEN if inside in ("yes", "unknown") else 0
         shut = self.told.get("door") in (CLOSING, CLOSED, LOCKED, HELD)
-        perhaps = inside == "unknown" and (self.called or (self.claimed() and self.explained()))
+        perhaps = inside == "unknown" and (self.called or (self.claimed() and self.faulty()))
         somebody = inside == "yes" or perhaps
         return LANDING if self.told.get("zone") == 1 and shut and somebody else 0
 
@@ -316,18 +314,15 @@ class Oracle:
 
     def explained(self):
         """Something tells why the doors stay closed."""
+        return self.faulty() or self.called or self.tried
+
+    def faulty(self):
+        """The lift itself tells that it cannot serve."""
         told = self.told
         faults = set(range(1, 9)) & set(told.get("codes", ()))
         overloaded = told.get("load_pct", 0) > self.rules.overload_pct
         out_of_order = told.get("mode") in (5, 6) or told.get("safety_circuit") == 0
-        return bool(
-            faults
-            or overloaded
-            or out_of_order
-            or self.mains_off()
-            or self.called
-            or self.tried
-        )
+        return bool(faults or overloaded or out_of_order or self.mains_off())
 
     def stuck(self):
         return (

@@ -23,6 +23,7 @@ class Lift:
     def __init__(self, **overrides):
         self.bank = Bank(1, {0: overrides})
         self.found = []
+        self.last_s = 0
 
     def at(self, time_s, *states, **known):
         """Send a frame; later states and keywords win. Return what it brought about."""
@@ -31,11 +32,19 @@ class Lift:
     def all_at_once(self, timed_frames):
         """Send (seconds, frame) pairs as one batch. Return what they brought about."""
         frames = [{**frame, "time_us": us(time_s)} for time_s, frame in timed_frames]
+        self.last_s = max(time_s for time_s, _ in timed_frames)
         return self._take(self.bank.step(batch_of([0] * len(frames), frames)))
 
     def wait_until(self, time_s):
         """Tick. Return what it brought about."""
         return self._take(self.bank.step(FrameBatch.empty(), np.array([us(time_s)]), [0]))
+
+    def alive_until(self, time_s):
+        """Send a heartbeat every 15 s from the last frame on, then tick."""
+        found = []
+        for beat_s in np.arange(self.last_s + 15, time_s, 15).tolist():
+            found += self.at(beat_s, floor=3)
+        return found + self.wait_until(time_s)
 
     def every(self, step_s, start_s, stop_s, *states, **known):
         """Send the same frame again and again, from start to before stop, as one batch."""

@@ -61,7 +61,7 @@ def test_car_and_speed_unknown_is_not_stopped():
 def test_car_1_below_that_speed_counts_only_after_three_windows(state, kind, expected_s):
     lift = Lift()
     lift.at(0, state, car=1, speed_mps=0.0)
-    lift.wait_until(expected_s - 0.000001)
+    lift.alive_until(expected_s - 0.000001)
     assert lift.said() == []
     (raised,) = lift.wait_until(expected_s)
     assert lift.said() == [("raised", kind, expected_s)]
@@ -107,7 +107,7 @@ def test_presence_is_latched_while_the_doors_are_closing_or_closed(door):
     lift = Lift()
     lift.at(0, RUNNING, door=door)
     lift.at(5, RUNNING, door=Door.CLOSED, passenger=0)
-    lift.at(10, TRAPPED_AT_LANDING, passenger=0)
+    lift.at(10, TRAPPED_AT_LANDING, passenger=0, codes=(3,))
     (raised,) = lift.wait_until(FOREVER_S)
     assert lift.said() == [("raised", LANDING, 70)]
     assert raised.confidence is Confidence.CERTAIN
@@ -216,7 +216,7 @@ def test_at_a_landing_with_doors_known_and_not_opening(door):
     lift = Lift()
     lift.at(0, RUNNING)
     lift.at(10, TRAPPED_AT_LANDING, door=door)
-    lift.wait_until(FOREVER_S)
+    lift.alive_until(FOREVER_S)
     assert lift.said() == [("raised", LANDING, 70)]
 
 
@@ -396,7 +396,7 @@ def test_after_an_opening_the_mode_is_taken_anew():
     passenger = Lift()
     passenger.at(0, OPEN_AT_LANDING, mode=Mode.INSPECTION)
     passenger.at(10, TRAPPED_AT_LANDING, mode=Mode.NORMAL)
-    passenger.wait_until(FOREVER_S)
+    passenger.alive_until(FOREVER_S)
     assert passenger.raised() == [70]
 
 

@@ -121,7 +121,11 @@ SHOWS = {
         lambda f, *_: (f["zone"] == 0) | (f["door"] != Door.OPEN), before=False
     ),
     Kind.ENTRAPMENT_AT_LANDING: Shown(
-        lambda f, *_: (f["door"] != Door.OPEN) & (f["zone"] == 1) & (f["car"] == 0), before=False
+        lambda f, *_: (
+            (f["door"] != Door.OPEN) & (f["zone"] == 1)
+            & ((f["car"] == 0) | (f["speed_mps"] <= 30))
+        ),
+        before=False,
     ),
     Kind.OVERSPEED: Shown(overspeed, before=False, after=False),
     Kind.UNINTENDED_MOVEMENT: Shown(lambda f, *_: (f["door"] == Door.OPEN) & (f["zone"] == 0)),
