@@ -50,15 +50,16 @@ def test_letting_go_clears_the_finding_and_the_next_press_raises_it_again():
     lift = Lift()
     for t in (0, 10, 20):
         lift.at(t, RUNNING, button=1)
-        (cleared,) = lift.at(t + 1, RUNNING, button=0)
+        assert lift.at(t + 1, RUNNING, button=0) == []
+        (cleared,) = lift.wait_until(t + 1.1)
         assert (cleared.change, cleared.reason) == (Change.CLEARED, ClearReason.CONDITION_ENDED)
-        assert cleared.onset_us == us(t)
+        assert (cleared.onset_us, cleared.t_us) == (us(t), us(t + 1))
     assert lift.raised(BUTTON) == [0, 10, 20]
     assert presses(lift) == [1, 2, 3]
 
 
-def test_presses_within_one_batch_and_one_instant_all_count():
-    lift = Lift()
+def test_presses_within_one_batch_and_one_instant_all_count_if_nothing_bounces():
+    lift = Lift(button_bounce_s=0)
     for button in (1, 0, 1, 0, 1):
         lift.at(5, button=button)
     assert [c for c, _, _ in lift.said(BUTTON)] == [
@@ -72,6 +73,7 @@ def test_code_90_is_the_same_press_told_by_other_means():
     lift.at(1, RUNNING, codes=(90,), button=1)
     lift.at(2, RUNNING, codes=(), button=1)
     lift.at(3, RUNNING, codes=(4,), button=0)
+    lift.wait_until(4)
     assert lift.said(BUTTON) == [("raised", BUTTON, 0), ("cleared", BUTTON, 3)]
 
 
@@ -79,6 +81,7 @@ def test_a_button_told_false_ends_what_an_earlier_list_of_codes_said():
     lift = Lift()
     lift.at(0, codes=(90,))
     lift.at(1, button=0)
+    lift.wait_until(2)
     assert [c for c, _, _ in lift.said(BUTTON)] == ["raised", "cleared"]
 
 
@@ -100,6 +103,7 @@ def test_presses_and_letting_go_do_not_claim_that_doors_opened():
     lift = Lift()
     lift.at(0, RUNNING, button=1)
     lift.at(1, RUNNING, button=0)
+    lift.wait_until(2)
     assert [t.criteria["doors_opened_in_zone"] for t in lift.found] == [False, False]
 
 
@@ -164,3 +168,85 @@ def test_escalators_and_walks_have_no_alarm_button(unit):
     lift = Lift()
     lift.at(0, button=1, codes=(90,), unit=unit)
     assert lift.found == []
+
+
+# ------------------------------------------------------------------ bounces, bursts, tests
+
+
+def test_a_contact_that_bounces_is_one_press_and_told_at_once():
+    lift = Lift()
+    (raised,) = lift.at(10, RUNNING, button=1)
+    assert raised.t_us == us(10)
+    for k in range(5):
+        lift.at(10.01 + k / 50, RUNNING, button=0)
+        lift.at(10.02 + k / 50, RUNNING, button=1)
+    lift.at(15, RUNNING, button=0)
+    lift.wait_until(20)
+    assert lift.said(BUTTON) == [("raised", BUTTON, 10), ("cleared", BUTTON, 15)]
+
+
+@pytest.mark.parametrize(("apart_s", "presses_told"), [(0.1, 1), (0.101, 2)])
+def test_a_finger_that_lets_go_for_longer_presses_anew(apart_s, presses_told):
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(1, RUNNING, button=0)
+    lift.at(1 + apart_s, RUNNING, button=1)
+    assert len(lift.raised(BUTTON)) == presses_told
+
+
+def test_a_late_press_after_a_tick_let_go_is_a_press():
+    lift = Lift()
+    lift.at(0, RUNNING, button=1)
+    lift.at(1, RUNNING, button=0)
+    lift.wait_until(5)
+    lift.at(1.05, RUNNING, button=1)  # it came late: rather one press too many than one too few
+    assert lift.raised(BUTTON) == [0, 1.05]
+
+
+@pytest.mark.parametrize(
+    ("state", "is_burst"),
+    [(OPEN_AT_LANDING, True), (RUNNING, True), (TRAPPED_AT_LANDING, False)],
+)
+def test_a_burst_is_marked_and_every_press_of_it_told(state, is_burst):
+    lift = Lift()
+    for k in range(7):
+        lift.at(4 * k, state, button=1)
+        lift.at(4 * k + 2, state, button=0)
+    told = [t for t in lift.found if t.kind is BUTTON and t.change is Change.RAISED]
+    assert len(told) == 7
+    assert [t.criteria["burst"] for t in told] == [False] * 4 + [is_burst] * 3
+    sure = Confidence.PROBABLE if is_burst else Confidence.CERTAIN
+    assert {t.confidence for t in told[4:]} == {sure}
+
+
+def test_presses_with_long_pauses_are_no_burst():
+    lift = Lift()
+    for k in range(7):
+        lift.at(11 * k, RUNNING, button=1)
+        lift.at(11 * k + 1, RUNNING, button=0)
+    assert not any(t.criteria["burst"] for t in lift.found)
+
+
+def test_a_press_of_a_test_is_marked_and_the_next_one_is_in_earnest():
+    lift = Lift()
+    (test,) = lift.at(0, RUNNING, button=1, alarm_test=1)
+    lift.at(1, RUNNING, button=0)
+    (earnest,) = [t for t in lift.at(10, RUNNING, button=1) if t.change is Change.RAISED]
+    assert (test.criteria["test"], earnest.criteria["test"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("told", "confidence"),
+    [
+        ({"button": 1}, Confidence.CERTAIN),
+        ({"button": 1, "codes": (90,)}, Confidence.CERTAIN),
+        ({"button": 1, "codes": ()}, Confidence.PROBABLE),
+        ({"codes": (90,)}, Confidence.PROBABLE),
+        ({"button": 0, "codes": (90,)}, Confidence.POSSIBLE),
+    ],
+    ids=str,
+)
+def test_button_and_code_are_merged(told, confidence):
+    lift = Lift()
+    (raised,) = lift.at(0, RUNNING, told)
+    assert raised.confidence is confidence
