@@ -37,7 +37,7 @@ from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
 from detectors.overdue_test import TestOverdueDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
-from detectors.records import Layout, Records, as_bytes, copied
+from detectors.records import Layout, Records, Stored, copied
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
     ESCALATOR_COLUMNS,
@@ -178,7 +178,8 @@ class Bank:
         self.detectors = detectors
         self._layout = Layout(detectors)
         self._params = ParamTable({d.name: d.params_type for d in detectors})
-        self._raw = np.empty((0, self._layout.dtype.itemsize), np.uint8)
+        self._raw = np.empty((0, self._layout.stored_bytes), np.uint8)
+        self._crowded: dict[int, NDArray[np.uint8]] = {}
         self._due_us = np.empty(0, np.int64)
         self.n_rows = 0
         self.grow(n_rows)
@@ -193,7 +194,7 @@ class Bank:
     @property
     def lift_bytes(self) -> int:
         """Bytes of state that a lift takes, its due time included."""
-        return self._layout.dtype.itemsize + 8
+        return self._layout.stored_bytes + 8
 
     def set_overrides(
         self, row: int | Ints, overrides: Mapping[str, Any], version: int | NDArray[np.int32] = 0
@@ -215,12 +216,12 @@ class Bank:
             return
         if n_rows > len(self._raw):
             room = max(ROOM_ROWS, 2 * len(self._raw), n_rows)
-            raw = np.empty((room, self._layout.dtype.itemsize), np.uint8)
+            raw = np.empty((room, self._layout.stored_bytes), np.uint8)
             raw[: self.n_rows] = self._raw[: self.n_rows]
             due_us = np.empty(room, np.int64)
             due_us[: self.n_rows] = self._due_us[: self.n_rows]
             self._raw, self._due_us = raw, due_us
-        self._raw[self.n_rows : n_rows] = self._layout.fresh.view(np.uint8)
+        self._raw[self.n_rows : n_rows] = self._layout.fresh
         self._due_us[self.n_rows : n_rows] = NO_DUE_US
         self._params.grow(n_rows)
         self.n_rows = n_rows
@@ -256,7 +257,7 @@ class Bank:
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
-        self._raw[outcome.rows] = as_bytes(outcome.records)
+        self._store(outcome.rows, self._layout.pack(outcome.records))
         # A detector that failed has no due time: it would fail at every tick. The next frame tries.
         self._due_us[outcome.rows] = outcome.due_us
 
@@ -277,22 +278,43 @@ class Bank:
 
     def records(self, rows: ArrayLike) -> Records:
         """Return a copy of the state of some rows."""
-        index = np.asarray(rows, np.int64)
-        return self._raw[: self.n_rows][index].view(self._layout.dtype).reshape(len(index))
+        return self._layout.unpack(self._stored(np.asarray(rows, np.int64)))
 
     def snapshot(self, rows: ArrayLike) -> dict[str, NDArray[Any]]:
-        """Return the state of some rows as raw arrays: records (k, bytes), due times (k,)."""
+        """Return the state of some rows as raw arrays: as stored (``records``), and due times."""
         index = np.asarray(rows, np.int64)
-        due_us = self._due_us[: self.n_rows]
-        return {"records": self._raw[: self.n_rows][index], "due_us": due_us[index]}
+        kept = self._stored(index)
+        return {
+            "records": kept.rows,
+            "crowded": kept.crowded,
+            "windows": kept.windows,
+            "due_us": self._due_us[: self.n_rows][index],
+        }
 
     def restore(self, rows: ArrayLike, arrays: Mapping[str, NDArray[Any]], layout: str) -> None:
         """Put back what ``snapshot`` gave; raises ``LayoutMismatch`` before anything changes."""
         if layout != self.layout:
             raise LayoutMismatch(f"snapshot holds {layout!r}, this version wants {self.layout!r}")
         index = np.asarray(rows, np.int64)
-        self._raw[index] = arrays["records"]
+        kept = Stored(arrays["records"], arrays["crowded"], arrays["windows"])
+        self._store(index, kept)
         self._due_us[index] = arrays["due_us"]
+
+    def _stored(self, rows: Ints) -> Stored:
+        kept = self._raw[: self.n_rows][rows]
+        among = enumerate(rows.tolist() if self._crowded else [])
+        crowded = [i for i, row in among if row in self._crowded]
+        windows = np.empty((len(crowded), self._layout.window_bytes), np.uint8)
+        for n, i in enumerate(crowded):
+            windows[n] = self._crowded[int(rows[i])]
+        return Stored(kept, np.array(crowded, np.int64), windows)
+
+    def _store(self, rows: Ints, stored: Stored) -> None:
+        self._raw[rows] = stored.rows
+        if self._crowded:
+            for row in self._crowded.keys() & set(rows.tolist()):
+                del self._crowded[row]
+        self._crowded |= dict(zip(rows[stored.crowded].tolist(), stored.windows, strict=True))
 
     def _touched(
         self, batch: FrameBatch, now_us: Ints | None, due_rows: ArrayLike | None
