@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.alarm_button import AlarmButtonDetector
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
+from detectors.controller_states import ControllerStatesDetector
 from detectors.counters import CountersDetector
 from detectors.degrading import DegradingDetector
 from detectors.entrapment import EntrapmentDetector
@@ -35,9 +36,14 @@ from detectors.escalator_states import (
 )
 from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
+from detectors.motor_run_time import MotorRunTimeDetector
+from detectors.open_doors import OpenDoorsDetector
+from detectors.over_travel import OverTravelDetector
 from detectors.overdue_test import TestOverdueDetector
+from detectors.overspeed import OverspeedDetector
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.records import Layout, Records, Stored, copied
+from detectors.safety_circuit_open import SafetyCircuitOpenDetector
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
     ESCALATOR_COLUMNS,
@@ -46,12 +52,22 @@ from detectors.signals import (
     Strip,
     from_lift,
 )
+from detectors.special_mode import SpecialModeDetector
+from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
 
 BANK: Final[tuple[Detector, ...]] = (
     EntrapmentDetector(),
     AlarmButtonDetector(),
+    OverspeedDetector(),
+    OpenDoorsDetector(),
+    OverTravelDetector(),
+    StoppedOutsideZoneDetector(),
+    MotorRunTimeDetector(),
+    SafetyCircuitOpenDetector(),
+    ControllerStatesDetector(),
+    SpecialModeDetector(),
     FrequentResetsDetector(),
     CountersDetector(),
     EscalatorOverspeedDetector(),

@@ -247,6 +247,7 @@ _TRAPPED: Final = (
     FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
     FindingKind.ENTRAPMENT_AT_LANDING,
     FindingKind.ALARM_BUTTON,
+    FindingKind.SPECIAL_MODE,  # of the rescuer, who moves the car by hand
 )
 _TRIPPED: Final = (
     *_TRAPPED,
@@ -257,7 +258,9 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.DOOR_LOCK: (
         FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.DOOR_FAILS_TO_OPEN, FindingKind.ALARM_BUTTON,
     ),
-    Cause.CONTROLLER_STOP: (FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, FindingKind.ALARM_BUTTON),
+    Cause.CONTROLLER_STOP: (
+        FindingKind.ENTRAPMENT_BETWEEN_LANDINGS, FindingKind.ALARM_BUTTON, FindingKind.SPECIAL_MODE,
+    ),
     Cause.SAFETY_CIRCUIT: (*_TRAPPED, FindingKind.SAFETY_CIRCUIT_OPEN),
     Cause.MAINS_CUT: (*_TRAPPED, FindingKind.MAINS_OFF),
     Cause.AREA_POWER_CUT: (
@@ -265,11 +268,15 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     ),
     Cause.HELD_DOORS: (
         FindingKind.DOOR_HELD_OPEN, FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON,
+        FindingKind.RESTART_PREVENTED,
     ),
-    Cause.OVERLOAD: (FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON),
+    Cause.OVERLOAD: (
+        FindingKind.ENTRAPMENT_AT_LANDING, FindingKind.ALARM_BUTTON, FindingKind.RESTART_PREVENTED,
+    ),
     Cause.OVERSPEED: (FindingKind.OVERSPEED, *_TRIPPED),
     Cause.UNINTENDED_MOVEMENT: (
         FindingKind.UNINTENDED_MOVEMENT, FindingKind.DOORS_OPEN_WHILE_RUNNING,
+        FindingKind.SPECIAL_MODE,
     ),
     Cause.DOORS_OPEN_RUNNING: (FindingKind.DOORS_OPEN_WHILE_RUNNING,),
     Cause.OVER_TRAVEL_TOP: (FindingKind.OVER_TRAVEL_TOP, *_TRIPPED),
@@ -284,17 +291,17 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.DOOR_HELD_OPEN: (FindingKind.DOOR_HELD_OPEN,),
     Cause.REPEATED_REOPENING: (FindingKind.REPEATED_REOPENING,),
     Cause.FLOOR_LOST: (FindingKind.FLOOR_POSITION_LOST,),
-    Cause.FREQUENT_RESETS: (FindingKind.FREQUENT_RESETS,),
+    Cause.FREQUENT_RESETS: (FindingKind.FREQUENT_RESETS, FindingKind.SPECIAL_MODE),
     Cause.LONG_IDLE: (FindingKind.LONG_IDLE,),
     Cause.COUNTER_JUMP: (FindingKind.COUNTER_IMPLAUSIBLE,),
     Cause.PARKED_RIDER: (),
     Cause.CLEANER: (FindingKind.DOOR_HELD_OPEN,),
-    Cause.INSPECTION: (),
+    Cause.INSPECTION: (FindingKind.SPECIAL_MODE,),
     Cause.ZONE_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
     Cause.BUTTON_PLAY: (FindingKind.ALARM_BUTTON,),
     Cause.TERMINAL_REBOOT: (),
-    Cause.FIRE_RECALL: (),
-    Cause.OUT_OF_SERVICE: (),
+    Cause.FIRE_RECALL: (FindingKind.SPECIAL_MODE,),
+    Cause.OUT_OF_SERVICE: (FindingKind.SPECIAL_MODE,),
     Cause.EARTHQUAKE: _TRIPPED,
     Cause.PRESENCE_STUCK_ON: (FindingKind.PRESENCE_SENSOR_STUCK,),
     Cause.PRESENCE_STUCK_OFF: (FindingKind.PRESENCE_SENSOR_STUCK,),

@@ -26,7 +26,7 @@ SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxy
     FindingKind.DOORS_OPEN_WHILE_RUNNING: _sets("car door"),
     FindingKind.OVER_TRAVEL_TOP: _sets("height_m"),
     FindingKind.OVER_TRAVEL_BOTTOM: _sets("height_m"),
-    FindingKind.STOPPED_OUTSIDE_ZONE: _sets("car zone", "codes"),
+    FindingKind.STOPPED_OUTSIDE_ZONE: _sets("car zone passenger"),
     FindingKind.DOOR_FAILS_TO_OPEN: _sets("car zone door", "codes"),
     FindingKind.DOOR_FAILS_TO_CLOSE: _sets("door", "codes"),
     FindingKind.DOOR_HELD_OPEN: _sets("door"),
@@ -43,6 +43,8 @@ SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxy
     FindingKind.COUNTER_IMPLAUSIBLE: _sets("runs"),
     FindingKind.DEGRADING: _sets("door", "vibration_mps2", "height_m car"),
     FindingKind.TEST_OVERDUE: _sets("button alarm_test"),
+    FindingKind.RESTART_PREVENTED: _sets("codes"),
+    FindingKind.SPECIAL_MODE: _sets("mode", "codes"),
 })  # fmt: skip
 """Findings of lifts; those of sensors and escalators are kept where they are made."""
 

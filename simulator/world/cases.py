@@ -34,14 +34,15 @@ RESCUE_DEVICE_US: Final = 15 * SECOND_US
 """From mains off to the first movement by a rescue device: seconds to a minute."""
 BETWEEN: Final = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
 AT_LANDING: Final = FindingKind.ENTRAPMENT_AT_LANDING
+RESTART_PREVENTED_CODE: Final = 8
 CODES: Final = {
     Cause.DOOR_LOCK: 3,
     Cause.CONTROLLER_STOP: 4,
     Cause.EMPTY_STOP: 4,
     Cause.SAFETY_CIRCUIT: 1,
     Cause.MAINS_CUT: 41,
-    Cause.HELD_DOORS: 8,
-    Cause.OVERLOAD: 8,
+    Cause.HELD_DOORS: RESTART_PREVENTED_CODE,
+    Cause.OVERLOAD: RESTART_PREVENTED_CODE,
     Cause.OVERSPEED: 1,
     Cause.UNINTENDED_MOVEMENT: 5,
     Cause.OVER_TRAVEL_TOP: 1,
@@ -143,6 +144,8 @@ class Cases:
         """Numbers of true events that belong to no case, while they last."""
         self.begun: dict[Fault, int] = {}
         """Numbers of look-alikes that belong to no case, while they last."""
+        self._in_special_mode: dict[int, int] = {}
+        """Numbers of the true events of lifts that are not in normal service."""
         self._pressing: dict[int, tuple[Fault, int]] = {}
         self._told: dict[tuple[int, int], frozenset[str]] = {}
 
@@ -161,8 +164,7 @@ class Cases:
         state, lift = self.cars.state, case.lift
         self._end_stage(case, Stage.RESTORED, t_us)
         self.looks_ordinary(case, t_us)
-        if state["mode"][lift] != Mode.NORMAL:
-            state["mode"][lift] = Mode.NORMAL
+        self.enter_mode(case.fault, Mode.NORMAL, t_us)
         state["safety_circuit"][lift] = 1
         state["codes"][lift] &= ~case.codes
         if case.fault.cause is Cause.MAINS_CUT:
@@ -229,6 +231,18 @@ class Cases:
         case.codes |= bit
         self.cars.state["codes"][case.lift] |= bit
 
+    def enter_mode(self, fault: Fault, mode: Mode, t_us: int) -> None:
+        """Put a lift into a service mode; out of normal service and back is one true event."""
+        lift = fault.lift
+        self.cars.state["mode"][lift] = mode
+        if mode == Mode.NORMAL:
+            number = self._in_special_mode.pop(lift, None)
+            if number is not None:
+                self.truth.end(number, t_us)
+        elif lift not in self._in_special_mode:
+            number = self.begin_alone(fault, FindingKind.SPECIAL_MODE, t_us)
+            self._in_special_mode[lift] = number
+
     def open_safety_circuit(self, case: Case, t_us: int) -> None:
         """Let the safety circuit open."""
         self.cars.state["safety_circuit"][case.lift] = 0
@@ -266,6 +280,8 @@ class Cases:
         """Let the people inside be trapped from now on."""
         lift, fault = case.lift, case.fault
         self.show(case)
+        if CODES.get(fault.cause) == RESTART_PREVENTED_CODE:
+            self.begin(case, FindingKind.RESTART_PREVENTED, t_us)
         levelled = self.in_zone(lift)
         since_us = t_us if case.stood_us is None else case.stood_us
         self.begin(case, AT_LANDING if levelled else BETWEEN, since_us)
@@ -286,7 +302,7 @@ class Cases:
         self.cars.people.leave_all(row, landing)
         if by_rescuer and self.cars.state["phase"][lift] == Phase.RESCUE:
             # the mechanic moves the car by hand, in inspection mode
-            self.cars.state["mode"][lift] = Mode.INSPECTION
+            self.enter_mode(case.fault, Mode.INSPECTION, t_us)
 
     def doors_opened(self, case: Case, t_us: int) -> None:
         """End what ends once the doors stand open at a landing."""

@@ -95,7 +95,7 @@ def _reset(cases: Cases, case: Case, t_us: int) -> None:
     case.step += 1
     if case.step == RESETS:
         cases.begin(case, FindingKind.FREQUENT_RESETS, t_us)
-    cases.cars.state["mode"][case.lift] = Mode.STOPPED
+    cases.enter_mode(case.fault, Mode.STOPPED, t_us)
     cases.show(case)
     cases.enter(case.lift, Phase.SILENT, t_us, RESTART_US)
 
@@ -104,7 +104,7 @@ def _reset_goes_on(cases: Cases, case: Case, t_us: int) -> None:
     """Run to the reference landing after the restart, then serve until the next reset."""
     lift, state = case.lift, cases.cars.state
     if state["mode"][lift] == Mode.STOPPED:
-        state["mode"][lift] = Mode.NORMAL
+        cases.enter_mode(case.fault, Mode.NORMAL, t_us)
         state["codes"][lift] &= ~(1 << CODE_BIT[42])
         cases.show_code(case, 40)
         _correct(cases, case, t_us)
@@ -138,7 +138,7 @@ def _switch_off(cases: Cases, fault: Fault, t_us: int) -> None:
     if not cases.riders(fault.lift):
         case = cases.open(fault)
         cases.show(case)
-        cases.cars.state["mode"][fault.lift] = Mode.STOPPED
+        cases.enter_mode(fault, Mode.STOPPED, t_us)
         cases.enter(fault.lift, Phase.SILENT, t_us, fault.lasts_us)
 
 

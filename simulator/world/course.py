@@ -15,6 +15,7 @@ import numpy as np
 from simulator.faults.catalogue import Fault
 from simulator.world.cases import Case, Cases
 from simulator.world.state import Phase, Rows
+from telemetry.columns import Mode
 
 RIDE_LANDINGS: Final = 4
 """How far those people want to go who come for a scripted fault."""
@@ -66,6 +67,8 @@ class Course:
         At an instant that a step planned.
     bring
         Who comes; ``None`` = nobody, it waits for ordinary traffic.
+    in_mode
+        Service mode in which they ride; ``None`` = as it is.
     """
 
     armed: Mapping[Moment, ArmedStep] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class Course:
     over: ActiveStep | None = None
     step: ActiveStep | None = None
     bring: Bring | None = None
+    in_mode: Mode | None = None
 
 
 def one(lift: int, t_us: int) -> tuple[Rows, Rows]:

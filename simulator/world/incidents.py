@@ -125,21 +125,23 @@ class Incidents:
     def admit(self, rows: Rows, t_us: Rows) -> None:
         """Bring the people whom an armed fault needs; let closed cars fail before they decide."""
         due = self.cases.armed.from_us[rows] <= t_us
-        for lift in rows[due].tolist() if due.any() else ():
+        for lift, t in zip(rows[due].tolist(), t_us[due].tolist(), strict=True):
             if not self.cases.busy[lift] and not self.cases.armed.is_brought(lift):
-                self._bring(lift)
+                self._bring(lift, t)
         decides = _MAY_DECIDE[self.cars.state["phase"][rows]]
         self._ask(Moment.ADMIT, rows[decides], t_us[decides])
 
-    def _bring(self, lift: int) -> None:
+    def _bring(self, lift: int, t_us: int) -> None:
         cases = self.cases
         fault = cases.armed.first(lift)
-        bring = COURSES[fault.cause].bring
-        if bring is not None:
+        course = COURSES[fault.cause]
+        if course.bring is not None:
             top = int(self.cars.plan.n_landings[lift]) - 1
-            ride = bring(cases, fault, int(self.cars.state["floor"][lift]), top)
+            ride = course.bring(cases, fault, int(self.cars.state["floor"][lift]), top)
             if ride is None:
                 return
+            if course.in_mode is not None:
+                cases.enter_mode(fault, course.in_mode, t_us)
             self.cars.bring(lift, *ride)
         cases.armed.brought(lift)
 

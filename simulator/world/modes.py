@@ -29,11 +29,10 @@ def _is_free(cases: Cases, lift: int) -> bool:
 
 
 def _enter_mode(cases: Cases, fault: Fault, mode: Mode, t_us: int) -> Case:
-    lift = fault.lift
-    if lift in cases.of:
-        abandon(cases, cases.of[lift], t_us)
+    if fault.lift in cases.of:
+        abandon(cases, cases.of[fault.lift], t_us)
     case = cases.open(fault)
-    cases.cars.state["mode"][lift] = mode
+    cases.enter_mode(fault, mode, t_us)
     cases.show(case)
     return case
 
@@ -142,8 +141,7 @@ def _after_shock(cases: Cases, case: Case, t_us: int) -> None:
 
 def _out_after_shock(cases: Cases, case: Case, t_us: int) -> None:
     """Stay with open doors in seismic mode until somebody resets the lift."""
-    state = cases.cars.state
-    state["mode"][case.lift] = Mode.SEISMIC
+    cases.enter_mode(case.fault, Mode.SEISMIC, t_us)
     _stay_open(cases, case, t_us)
 
 

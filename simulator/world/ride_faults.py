@@ -96,7 +96,6 @@ def _inspection_over(cases: Cases, case: Case, t_us: int) -> None:
 def _a_mechanic(cases: Cases, fault: Fault, floor: int, top: int) -> Ride | None:
     if cases.cars.people.anybody(fault.lift):
         return None  # the mechanic waits until the lift is empty
-    cases.cars.state["mode"][fault.lift] = Mode.INSPECTION
     return a_ride(cases, fault, floor, top)
 
 
@@ -290,7 +289,8 @@ COURSES: Final = {
     Cause.SAFETY_CIRCUIT: Course(_BETWEEN, strike=_stop_car, over=stopped, bring=a_ride),
     Cause.MAINS_CUT: Course(_BETWEEN, strike=_stop_car, over=stopped, bring=a_ride),
     Cause.INSPECTION: Course(
-        _BETWEEN, strike=_inspect, over=_inspection_over, bring=_a_mechanic
+        _BETWEEN, strike=_inspect, over=_inspection_over, bring=_a_mechanic,
+        in_mode=Mode.INSPECTION,
     ),
     Cause.EMPTY_STOP: Course(
         {Moment.DEPARTED: _plan_empty}, strike=_stop_car, over=stopped, bring=a_call

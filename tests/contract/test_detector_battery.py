@@ -19,6 +19,7 @@ from detectors.contract import NO_DUE_US, initial_state
 from detectors.parameters import ParamError, thresholds
 from detectors.segments import NEVER_US
 from telemetry.batch import FrameBatch
+from telemetry.findings import FINDINGS
 from tests.contract.detector_streams import (
     START_US,
     S,
@@ -395,7 +396,8 @@ def test_raise_and_clear_alternate(detector, seed):
     bank, active = bank_of(detector, 5, some_short(rng, 5, detector)), {}
     for batch in with_ticks(rng, random_splits(rng, by_time(fleet), largest=3)):
         for f in step_once(bank, batch):
-            change, row = f["record"].change.name, f["row"]
+            change = f["record"].change.name
+            row = f["row"], FINDINGS[f["record"].kind].family
             if change == "RAISED":
                 assert not active.get(row)
             elif change == "CLEARED":

@@ -87,8 +87,6 @@ def test_every_look_alike_is_recorded_somewhere():
 
 
 WITHOUT_TRUTH = {
-    FindingKind.RESTART_PREVENTED,
-    FindingKind.SPECIAL_MODE,
     FindingKind.SEQUENCE_GAPS,
     FindingKind.IMPLAUSIBLE_FRAMES,
 }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from detectors.bank import Bank
+from detectors.bank import BANK, Bank
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, FindingKind
 from tests.contract.detector_streams import START_US, S, batch_of
@@ -18,10 +18,13 @@ OPEN_AT_LANDING = {**TRAPPED_AT_LANDING, "door": 4}
 
 
 class Lift:
-    """A lift whose frames and ticks are given at seconds after the start."""
+    """A lift whose frames and ticks are given at seconds after the start.
 
-    def __init__(self, **overrides):
-        self.bank = Bank(1, {0: overrides})
+    The whole bank listens, or only the detectors that are given.
+    """
+
+    def __init__(self, *detectors, **overrides):
+        self.bank = Bank(1, {0: overrides}, detectors or BANK)
         self.found = []
         self.last_s = 0
 

@@ -5,6 +5,7 @@ import pytest
 
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US
+from detectors.entrapment import EntrapmentDetector
 from detectors.entrapment_params import EntrapmentParams
 from detectors.parameters import ParamError, ParamTable, thresholds
 from telemetry.columns import Door
@@ -217,7 +218,7 @@ def test_a_cleared_transition_shows_the_open_doors():
 def test_due_times_are_those_of_the_next_thing_to_tell():
     bank = Bank(2)
     assert bank.next_due_us() == NO_DUE_US
-    lift = Lift()
+    lift = Lift(EntrapmentDetector())
     assert lift.bank.due_rows(np.array([us(10**6)])).tolist() == []
     lift.at(0, TRAPPED_BETWEEN)
     assert lift.bank.next_due_us() == us(30)

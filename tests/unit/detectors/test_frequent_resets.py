@@ -2,6 +2,7 @@
 
 import pytest
 
+from detectors.frequent_resets import FrequentResetsDetector
 from telemetry.findings import Confidence, FindingKind
 from tests.unit.detectors.story import Lift
 
@@ -19,7 +20,7 @@ def reset(lift, at_s, *, down=DOWN, back=BACK):
 
 
 def test_the_fifth_within_a_day_is_the_onset():
-    lift = Lift()
+    lift = Lift(FrequentResetsDetector())
     for n in range(4):
         assert reset(lift, 1000 + n * HOUR_S) == []
     [found] = reset(lift, 1000 + 4 * HOUR_S)

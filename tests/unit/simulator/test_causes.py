@@ -164,6 +164,8 @@ SHOWS = {
         lambda f, *_: (f["car"] == 0) & (f["door"] == Door.CLOSED), before=False, after=False
     ),
     Kind.COUNTER_IMPLAUSIBLE: Shown(lambda f, *_: f["runs"] >= 100_000, after=False),
+    Kind.RESTART_PREVENTED: Shown(lambda f, *_: has_code(f, 8)),
+    Kind.SPECIAL_MODE: Shown(lambda f, *_: f["mode"] != Mode.NORMAL),
 }  # fmt: skip
 
 

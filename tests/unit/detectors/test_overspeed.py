@@ -1,0 +1,78 @@
+"""Overspeed, told as stories."""
+
+import pytest
+
+from telemetry.findings import Change, Confidence, FindingKind
+from tests.unit.detectors.story import Lift
+
+OVERSPEED = FindingKind.OVERSPEED
+RIDE = {"car": 1, "direction": 1, "zone": 0, "door": 2}
+
+
+@pytest.fixture
+def lift():
+    return Lift(rated_speed_mps=2.0)
+
+
+def test_the_second_reading_raises_it_and_a_slower_one_ends_it(lift):
+    lift.at(0, RIDE, speed_mps=2.0)
+    assert not lift.at(1, RIDE, speed_mps=2.5)
+    (raised,) = lift.at(2, RIDE, speed_mps=2.6)
+    lift.at(3, RIDE, speed_mps=1.9)
+    lift.wait_until(20)
+    assert lift.said(OVERSPEED) == [("raised", OVERSPEED, 2), ("cleared", OVERSPEED, 3)]
+    assert raised.confidence is Confidence.CERTAIN
+    assert raised.values["speed_mps"] == pytest.approx(2.6)
+    assert raised.values["fast_for_us"] == 1_000_000
+    assert raised.thresholds["limit_mps"] == pytest.approx(2.3)
+
+
+def test_a_spike_is_none_however_long_nothing_denies_it(lift):
+    lift.at(0, RIDE, speed_mps=2.0)
+    lift.at(1, RIDE, speed_mps=9.0)
+    lift.at(2, RIDE)
+    lift.wait_until(100)
+    lift.at(101, RIDE, speed_mps=2.0)
+    assert not lift.found
+
+
+def test_a_spike_that_is_told_twice_at_one_instant_is_one_reading(lift):
+    lift.all_at_once([(1, {**RIDE, "speed_mps": 9.0})] * 2)
+    lift.at(2, RIDE, speed_mps=2.0)
+    assert not lift.found
+
+
+@pytest.mark.parametrize(("speed_mps", "raised"), [(2.3, 0), (2.31, 1), (-2.31, 1)])
+def test_the_limit_is_115_percent_either_way(lift, speed_mps, raised):
+    lift.every(1, 0, 3, RIDE, speed_mps=speed_mps)
+    assert len(lift.found) == raised
+
+
+def test_a_retrofit_box_is_given_its_own_factor_and_one_reading():
+    lift = Lift(rated_speed_mps=2.0, overspeed_factor=1.2, overspeed_apart_s=0)
+    lift.at(0, RIDE, speed_mps=2.35)
+    assert not lift.found
+    lift.at(1, RIDE, speed_mps=2.5)
+    assert lift.raised(OVERSPEED) == [1]
+
+
+def test_without_a_rated_speed_nobody_can_tell():
+    lift = Lift()
+    lift.every(1, 0, 5, RIDE, speed_mps=20.0)
+    assert not lift.found
+
+
+def test_one_run_is_one_finding(lift):
+    for second in range(0, 12, 3):
+        lift.at(second, RIDE, speed_mps=2.5)
+        lift.at(second + 1, RIDE, speed_mps=2.5)
+        lift.at(second + 2, RIDE, speed_mps=2.2)
+    lift.wait_until(60)
+    assert [t.change for t in lift.found] == [Change.RAISED, Change.CLEARED]
+
+
+def test_a_stop_without_a_speed_ends_it(lift):
+    lift.every(1, 0, 3, RIDE, speed_mps=2.5)
+    lift.at(3, RIDE, car=0)
+    lift.wait_until(20)
+    assert lift.said(OVERSPEED)[-1] == ("cleared", OVERSPEED, 3)
