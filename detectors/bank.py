@@ -25,6 +25,7 @@ from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
 from detectors.controller_states import ControllerStatesDetector
 from detectors.counters import CountersDetector
 from detectors.degrading import DegradingDetector
+from detectors.door_faults import DoorFaultsDetector
 from detectors.entrapment import EntrapmentDetector
 from detectors.escalator_speed import EscalatorOverspeedDetector, HandrailDetector
 from detectors.escalator_states import (
@@ -36,6 +37,7 @@ from detectors.escalator_states import (
 )
 from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
+from detectors.levelling import LevellingDetector
 from detectors.motor_run_time import MotorRunTimeDetector
 from detectors.open_doors import OpenDoorsDetector
 from detectors.over_travel import OverTravelDetector
@@ -54,6 +56,7 @@ from detectors.signals import (
 )
 from detectors.special_mode import SpecialModeDetector
 from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
+from detectors.vibration import VibrationDetector
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
 
@@ -68,6 +71,9 @@ BANK: Final[tuple[Detector, ...]] = (
     SafetyCircuitOpenDetector(),
     ControllerStatesDetector(),
     SpecialModeDetector(),
+    DoorFaultsDetector(),
+    LevellingDetector(),
+    VibrationDetector(),
     FrequentResetsDetector(),
     CountersDetector(),
     EscalatorOverspeedDetector(),

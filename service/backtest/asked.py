@@ -16,6 +16,11 @@ the car [µs]."""
 _WINDOWS: Final[Mapping[FindingKind, str]] = {
     FindingKind.ENTRAPMENT_BETWEEN_LANDINGS: "between_landings_window_s",
     FindingKind.ENTRAPMENT_AT_LANDING: "at_landing_window_s",
+    FindingKind.DOOR_FAILS_TO_OPEN: "fails_to_open_window_s",
+    FindingKind.DOOR_FAILS_TO_CLOSE: "fails_to_close_window_s",
+    FindingKind.DOOR_HELD_OPEN: "held_open_window_s",
+    FindingKind.LEVELLING_INACCURACY: "stopping_window_s",
+    FindingKind.EXCESSIVE_VIBRATION: "vibration_lasts_s",
     FindingKind.HANDRAIL_DEVIATION: "handrail_window_s",
     FindingKind.ESCALATOR_COVER_OPEN: "cover_open_window_s",
 }

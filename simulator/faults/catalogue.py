@@ -287,7 +287,7 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.MOTOR_RUN_TIME: (FindingKind.MOTOR_RUN_TIME, *_TRAPPED),
     Cause.VIBRATION: (FindingKind.EXCESSIVE_VIBRATION,),
     Cause.DOOR_FAILS_TO_OPEN: (FindingKind.DOOR_FAILS_TO_OPEN,),
-    Cause.DOOR_FAILS_TO_CLOSE: (FindingKind.DOOR_FAILS_TO_CLOSE,),
+    Cause.DOOR_FAILS_TO_CLOSE: (FindingKind.DOOR_FAILS_TO_CLOSE, FindingKind.DOOR_HELD_OPEN),
     Cause.DOOR_HELD_OPEN: (FindingKind.DOOR_HELD_OPEN,),
     Cause.REPEATED_REOPENING: (FindingKind.REPEATED_REOPENING,),
     Cause.FLOOR_LOST: (FindingKind.FLOOR_POSITION_LOST,),

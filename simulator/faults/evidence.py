@@ -27,8 +27,8 @@ SHOWN_BY: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxy
     FindingKind.OVER_TRAVEL_TOP: _sets("height_m"),
     FindingKind.OVER_TRAVEL_BOTTOM: _sets("height_m"),
     FindingKind.STOPPED_OUTSIDE_ZONE: _sets("car zone passenger"),
-    FindingKind.DOOR_FAILS_TO_OPEN: _sets("car zone door", "codes"),
-    FindingKind.DOOR_FAILS_TO_CLOSE: _sets("door", "codes"),
+    FindingKind.DOOR_FAILS_TO_OPEN: _sets("codes"),
+    FindingKind.DOOR_FAILS_TO_CLOSE: _sets("codes"),
     FindingKind.DOOR_HELD_OPEN: _sets("door"),
     FindingKind.REPEATED_REOPENING: _sets("door"),
     FindingKind.FREQUENT_RELEVELLING: _sets("car zone", "height_m"),
@@ -53,8 +53,23 @@ WITH_BUTTON: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingPr
 })  # fmt: skip
 """What suffices besides when the people inside press the alarm button."""
 
+WITH_RIDERS: Final[Mapping[FindingKind, tuple[frozenset[str], ...]]] = MappingProxyType({
+    FindingKind.DOOR_FAILS_TO_OPEN: _sets("car zone door passenger", "car zone door load_pct"),
+})  # fmt: skip
+"""What suffices besides when somebody is inside: an empty car may merely park."""
 
-def shown(kind: FindingKind, told: frozenset[str], *, pressed: bool = False) -> tuple[str, ...]:
+BY_PHASES: Final = frozenset({FindingKind.REPEATED_REOPENING})
+"""What only a terminal shows that tells closing from open: one contact stays broken meanwhile."""
+
+
+def shown(
+    kind: FindingKind,
+    told: frozenset[str],
+    *,
+    pressed: bool = False,
+    riders: bool = False,
+    one_contact: bool = False,
+) -> tuple[str, ...]:
     """Return the columns in which a terminal that tells ``told`` can show a finding, in order.
 
     Parameters
@@ -65,7 +80,14 @@ def shown(kind: FindingKind, told: frozenset[str], *, pressed: bool = False) -> 
         Columns that the terminal tells.
     pressed
         The alarm button is pressed during it.
+    riders
+        Somebody is inside.
+    one_contact
+        The terminal knows of its doors only whether they are closed.
     """
+    if one_contact and kind in BY_PHASES:
+        return ()
     ways = SHOWN_BY[kind] + (WITH_BUTTON.get(kind, ()) if pressed else ())
+    ways += WITH_RIDERS.get(kind, ()) if riders else ()
     columns = frozenset[str]().union(*(way for way in ways if way <= told))
     return tuple(name for name in COLUMN_NAMES if name in columns)

@@ -381,5 +381,11 @@ class Cases:
             lift, plan.codes[lift], kind, str(fault.cause), t_us, self.riders(lift),
             presence_known=presence != Presence.ABSENT,
             terminal=Terminal(terminal).slug,
-            effects=shown(kind, told, pressed=bool(fault.presses_us)),
+            effects=shown(
+                kind,
+                told,
+                pressed=bool(fault.presses_us),
+                riders=bool(self.riders(lift)),
+                one_contact=terminal == Terminal.RETROFIT,
+            ),
         )  # fmt: skip

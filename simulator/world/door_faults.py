@@ -59,7 +59,8 @@ def _hold(cases: Cases, fault: Fault, t_us: int) -> Case:
 
 
 def _fail_to_close(cases: Cases, fault: Fault, t_us: int) -> None:
-    case = _hold(cases, fault, t_us)
+    _hold_open(cases, fault, t_us)
+    case = cases.of[fault.lift]
     cases.show(case)
     cases.begin(case, FindingKind.DOOR_FAILS_TO_CLOSE, t_us)
 
