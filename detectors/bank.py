@@ -20,7 +20,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from detectors.accelerometer_dead import AccelerometerDeadDetector
 from detectors.alarm_button import AlarmButtonDetector
+from detectors.clock_wrong import ClockWrongDetector
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
 from detectors.controller_states import ControllerStatesDetector
 from detectors.counters import CountersDetector
@@ -37,6 +39,7 @@ from detectors.escalator_states import (
 )
 from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
+from detectors.implausible_frames import ImplausibleFramesDetector
 from detectors.levelling import LevellingDetector
 from detectors.motor_run_time import MotorRunTimeDetector
 from detectors.open_doors import OpenDoorsDetector
@@ -55,7 +58,10 @@ from detectors.signals import (
     from_lift,
 )
 from detectors.special_mode import SpecialModeDetector
+from detectors.speed_implausible import SpeedImplausibleDetector
 from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
+from detectors.stuck_sensors import StuckSensorsDetector
+from detectors.terminal_on_battery import TerminalOnBatteryDetector
 from detectors.vibration import VibrationDetector
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
@@ -74,6 +80,12 @@ BANK: Final[tuple[Detector, ...]] = (
     DoorFaultsDetector(),
     LevellingDetector(),
     VibrationDetector(),
+    StuckSensorsDetector(),
+    AccelerometerDeadDetector(),
+    SpeedImplausibleDetector(),
+    ClockWrongDetector(),
+    ImplausibleFramesDetector(),
+    TerminalOnBatteryDetector(),
     FrequentResetsDetector(),
     CountersDetector(),
     EscalatorOverspeedDetector(),

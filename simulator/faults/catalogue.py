@@ -120,6 +120,8 @@ class Cause(StrEnum):
     """The accelerometer tells one value."""
     SPEED_WRONG = "speed_wrong"
     """The told speed is off by a factor."""
+    FRAMES_CONTRADICT = "frames_contradict"
+    """The terminal tells of a car that runs at 400 m/s with open doors."""
     TERMINAL_SILENT = "terminal_silent"
     """The terminal tells nothing."""
     TERMINAL_BATTERY = "terminal_battery"
@@ -212,6 +214,7 @@ SENSOR_CAUSES: Final = (
     Cause.FLOOR_FROZEN,
     Cause.ACCELEROMETER_DEAD,
     Cause.SPEED_WRONG,
+    Cause.FRAMES_CONTRADICT,
     Cause.TERMINAL_SILENT,
     Cause.TERMINAL_BATTERY,
     Cause.CLOCK_WRONG,
@@ -312,6 +315,7 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.FLOOR_FROZEN: (FindingKind.FLOOR_FROZEN,),
     Cause.ACCELEROMETER_DEAD: (FindingKind.ACCELEROMETER_DEAD,),
     Cause.SPEED_WRONG: (FindingKind.SPEED_IMPLAUSIBLE,),
+    Cause.FRAMES_CONTRADICT: (FindingKind.IMPLAUSIBLE_FRAMES,),
     Cause.TERMINAL_SILENT: (FindingKind.TERMINAL_SILENT,),
     Cause.TERMINAL_BATTERY: (FindingKind.TERMINAL_ON_BATTERY,),
     Cause.CLOCK_WRONG: (FindingKind.CLOCK_WRONG,),

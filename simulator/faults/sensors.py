@@ -67,6 +67,7 @@ FAULT_RATES: Final[Mapping[Cause, int]] = MappingProxyType(
         Cause.FLOOR_FROZEN: 50,
         Cause.ACCELEROMETER_DEAD: 30,
         Cause.SPEED_WRONG: 30,
+        Cause.FRAMES_CONTRADICT: 20,
         Cause.TERMINAL_SILENT: 1_000,
         Cause.TERMINAL_BATTERY: 300,
     }

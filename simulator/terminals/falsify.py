@@ -22,6 +22,8 @@ Column = NDArray[Any]
 
 BLIND_FRAMES: Final = 2
 """Frames after a restart in which a terminal knows nothing yet."""
+NONSENSE_MMPS: Final = 400_000
+"""A speed that no frame may hold; whoever reads it takes it for unknown."""
 _FOREVER_US: Final = 2**62
 _SILENT: Final = frozenset({Cause.TERMINAL_SILENT, Cause.TERMINAL_REBOOT})
 _ZONE_FLAPS: Final = frozenset({Cause.ZONE_FLAPPING, Cause.ZONE_SWITCH_FLAPPING})
@@ -119,6 +121,10 @@ class Falsifier:
                 speed = told["speed_mps"]
                 wrong = speed * (fault.size or USUAL_SPEED_PCT) // 100
                 speed[:] = np.where(speed == MISSING, MISSING, wrong)
+            case Cause.FRAMES_CONTRADICT:
+                _set(told["car"], 1)
+                _set(told["door"], Door.OPEN)
+                _set(told["speed_mps"], NONSENSE_MMPS)
             case Cause.ACCELEROMETER_DEAD:
                 self._still(fault.unit, told)
             case what if what in _STICKS:

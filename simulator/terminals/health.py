@@ -30,6 +30,7 @@ FALSIFIED: Final[Mapping[Cause, tuple[str, ...]]] = MappingProxyType({
         "speed_mps",
     ),
     Cause.SPEED_WRONG: ("speed_mps",),
+    Cause.FRAMES_CONTRADICT: ("car", "door", "speed_mps"),
     Cause.TERMINAL_BATTERY: ("terminal_power",),
 })  # fmt: skip
 """Columns that a sensor fault falsifies, if the terminal tells them."""

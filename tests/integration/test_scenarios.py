@@ -88,7 +88,6 @@ def test_every_look_alike_is_recorded_somewhere():
 
 WITHOUT_TRUTH = {
     FindingKind.SEQUENCE_GAPS,
-    FindingKind.IMPLAUSIBLE_FRAMES,
 }
 """Kinds that the simulator cannot make true yet."""
 

@@ -1,0 +1,154 @@
+"""Clock, supply, accelerometer, speed and contradictions: what is found, and what fools nobody."""
+
+from telemetry.findings import FindingKind
+from tests.unit.detectors.story import START_US, Lift, S
+
+CLOCK = FindingKind.CLOCK_WRONG
+BATTERY = FindingKind.TERMINAL_ON_BATTERY
+DEAD = FindingKind.ACCELEROMETER_DEAD
+SPEED = FindingKind.SPEED_IMPLAUSIBLE
+NONSENSE = FindingKind.IMPLAUSIBLE_FRAMES
+
+
+def timed(at_s, lag_s, clock=0):
+    """Header of a frame that arrived ``lag_s`` after its device's time."""
+    device_us = START_US + at_s * S
+    return {"device_time_us": device_us, "received_us": device_us + lag_s * S, "clock": clock}
+
+
+def test_a_time_that_is_not_believed_is_a_wrong_clock_after_its_window():
+    lift = Lift()
+    for at_s in range(0, 60, 5):
+        lift.at(at_s, timed(at_s, 0, clock=1), car=0)
+    assert lift.said(CLOCK) == [("raised", CLOCK, 10)]
+    for at_s in range(60, 300, 5):
+        lift.at(at_s, timed(at_s, 0), car=0)
+    assert lift.said(CLOCK)[1:] == [("cleared", CLOCK, 60)]
+
+
+def test_a_clock_that_is_hours_behind_is_wrong():
+    lift = Lift()
+    for at_s in range(0, 900, 10):
+        lift.at(at_s, timed(at_s, 3 * 3600 + at_s % 3), car=0)
+    assert len(lift.raised(CLOCK)) == 1
+    assert lift.raised(CLOCK)[0] < 480
+
+
+def test_buffered_history_is_no_wrong_clock():
+    lift = Lift()
+    for at_s in range(0, 3600, 10):
+        made_behind_s = max(3600 - at_s, 0) * 199 // 200  # all of it comes within 18 s
+        lift.at(at_s, timed(at_s, made_behind_s), car=0)
+    assert lift.said(CLOCK) == []
+
+
+def test_seconds_are_no_wrong_clock():
+    lift = Lift()
+    for at_s in range(0, 1800, 10):
+        lift.at(at_s, timed(at_s, 60), car=0)
+    assert lift.said(CLOCK) == []
+
+
+def test_a_terminal_on_battery_is_told_after_ten_seconds():
+    lift = Lift()
+    lift.at(0, car=0, terminal_power=1, power=0)
+    lift.wait_until(9)
+    assert lift.said(BATTERY) == []
+    lift.wait_until(20)
+    assert lift.said(BATTERY) == [("raised", BATTERY, 10)]
+
+
+def test_the_lift_without_mains_is_no_terminal_on_battery():
+    lift = Lift()
+    lift.at(0, car=0, terminal_power=0, power=1)
+    lift.wait_until(100)
+    assert lift.said(BATTERY) == []
+
+
+def climbing(lift, n, value, start_s=0):
+    for i in range(n):
+        at_s = start_s + i * 20
+        lift.at(at_s, car=0, floor=1 + i % 7, acceleration_mps2=value(i))
+
+
+def test_an_accelerometer_that_tells_one_value_floor_after_floor_is_dead():
+    lift = Lift()
+    climbing(lift, 20, lambda i: 0.0)
+    assert lift.raised(DEAD) == [3 * 20 + 120]
+
+
+def test_one_that_trembles_is_alive():
+    lift = Lift()
+    climbing(lift, 50, lambda i: 0.01 * (i % 3))
+    assert lift.said(DEAD) == []
+
+
+def test_one_that_is_not_told_any_more_is_not_judged():
+    lift = Lift()
+    lift.at(0, car=0, floor=1, acceleration_mps2=0.0)
+    climbing(lift, 50, lambda i: None, 10)
+    assert lift.said(DEAD) == []
+
+
+def trips(lift, n, factor, climb_m=20.0, start_s=0):
+    """Ride up ``climb_m`` at 2 m/s, told with a factor."""
+    for i in range(n):
+        at_s, low_m = start_s + i * 30, i * climb_m
+        lift.at(at_s, car=0, speed_mps=0.0, height_m=low_m)
+        for k in range(int(climb_m / 2) + 1):
+            lift.at(at_s + 1 + k, car=1, speed_mps=2.0 * factor, height_m=low_m + 2 * k)
+        lift.at(at_s + 2 + climb_m / 2, car=0, speed_mps=0.0, height_m=low_m + climb_m)
+
+
+def test_a_speed_that_is_half_too_high_does_not_fit_the_way():
+    lift = Lift()
+    trips(lift, 4, 1.5)
+    assert len(lift.raised(SPEED)) == 1
+    trips(lift, 1, 1.0, start_s=200)
+    assert lift.said(SPEED)[-1][0] == "cleared"
+
+
+def test_the_right_speed_fits():
+    lift = Lift()
+    trips(lift, 10, 1.0)
+    assert lift.said(SPEED) == []
+
+
+def test_short_runs_decide_nothing():
+    lift = Lift()
+    trips(lift, 20, 1.5, climb_m=2.0)
+    assert lift.said(SPEED) == []
+
+
+def test_refused_values_are_a_finding_only_when_there_are_many():
+    lift = Lift()
+    for i in range(4):
+        lift.at(i * 700, car=0, quality=1 << 12)
+    assert lift.said(NONSENSE) == []
+    for i in range(5):
+        lift.at(10_000 + i, car=0, quality=1 << 12)
+    assert len(lift.raised(NONSENSE)) == 1
+    assert lift.found[-1].criteria["values_refused"] is True
+
+
+def test_running_with_open_doors_for_ten_minutes_contradicts_itself():
+    lift = Lift()
+    lift.every(10, 0, 590, car=1, door=4)
+    assert lift.said(NONSENSE) == []
+    lift.every(10, 590, 700, car=1, door=4)
+    assert lift.raised(NONSENSE) == [600]
+
+
+def test_floors_that_change_while_the_car_stands_contradict_themselves():
+    lift = Lift()
+    for i in range(8):
+        lift.at(i * 10, car=0, floor=i)
+    assert len(lift.raised(NONSENSE)) == 1
+    assert lift.found[-1].criteria["floor_jumped"] is True
+
+
+def test_a_speed_beyond_any_lift_contradicts_itself():
+    lift = Lift(rated_speed_mps=1.75)
+    for i in range(6):
+        lift.at(i, car=1, speed_mps=9.0)
+    assert lift.found[-1].criteria["too_fast"] is True
