@@ -41,6 +41,7 @@ from detectors.escalator_steps import ReversalDetector, StepMissingDetector
 from detectors.frequent_resets import FrequentResetsDetector
 from detectors.implausible_frames import ImplausibleFramesDetector
 from detectors.levelling import LevellingDetector
+from detectors.long_idle import LongIdleDetector
 from detectors.motor_run_time import MotorRunTimeDetector
 from detectors.open_doors import OpenDoorsDetector
 from detectors.over_travel import OverTravelDetector
@@ -97,6 +98,7 @@ BANK: Final[tuple[Detector, ...]] = (
     EscalatorCircuitDetector(),
     EscalatorRestartDetector(),
     EscalatorMainsOffDetector(),
+    LongIdleDetector(),
     TestOverdueDetector(),
     DegradingDetector(),
 )
