@@ -120,8 +120,10 @@ class _Scene:
 
     @property
     def dark(self) -> Bools:
-        """Tell where the lift is without mains."""
-        return (self.heard.held("power") == Power.BATTERY) | (self.heard.code(MAINS_OFF_CODE) == 1)
+        """Tell where the lift is without mains, or its terminal, which hangs on its light."""
+        held = self.heard.held
+        off = (held("power") == Power.BATTERY) | (held("terminal_power") == Power.BATTERY)
+        return off | (self.heard.code(MAINS_OFF_CODE) == 1)
 
     def values(self, at: Ints) -> dict[str, NDArray[Any]]:
         return {name: self.heard.held(name)[at] for name in _VALUES}
@@ -176,7 +178,7 @@ def _opens(scene: _Scene) -> Judged:
     heard, params = scene.heard, scene.params
     zone, door = heard.held("zone"), heard.held("door")
     waits = scene.car.stands & (zone == 1) & shut(door) & scene.arrived
-    waits &= ~scene.at_work & ~scene.dark
+    waits &= ~scene.at_work & ~scene.dark & (heard.held("safety_circuit") != 0)
     sensed = tri(waits & scene.occupied, (waits & ~scene.occupied) | ~(known(door) & known(zone)))
     merge = merged(sensed, heard.code(CODE_FAILS_TO_OPEN))
 
@@ -185,6 +187,7 @@ def _opens(scene: _Scene) -> Judged:
             {
                 **merge.criteria("code_03", at),
                 "arrived": tri(scene.arrived[at]),
+                "mains_off": tri(scene.dark[at]),
                 "occupied": tri(scene.occupied[at]),
                 "stopped": tri(scene.car.stands[at], ~(scene.car.stands | scene.car.moves)[at]),
             },

@@ -13,6 +13,8 @@ VALUES = {
     "zone": (0, 1, 1),
     "passenger": (0, 0, 1, 3),
     "load_pct": (0.0, 0.0, 3.0, 4.0, 20.0),
+    "safety_circuit": (1, 1, 1, 0),
+    "terminal_power": (0, 0, 0, 1),
     "codes": ((), (), (2,), (3,), (2, 3), (41,)),
 }
 SHORT = {
@@ -103,7 +105,7 @@ class Oracle(Listener):
 
     @property
     def dark(self):
-        return self.get("power") == 1 or bool(self.code(41))
+        return 1 in (self.get("power"), self.get("terminal_power")) or bool(self.code(41))
 
     @property
     def at_work(self):
@@ -112,7 +114,7 @@ class Oracle(Listener):
     def judge_opening(self, time):
         door, zone = self.get("door"), self.get("zone")
         waits = self.stands and zone == 1 and door in (2, 5) and self.arrived
-        waits = waits and not self.at_work and not self.dark
+        waits = waits and not self.at_work and not self.dark and self.get("safety_circuit") != 0
         unknown = door is None or zone is None or (waits and not self.occupied)
         self.sensed_open = None if unknown else waits
         holds, self.sure_open = merged(self.sensed_open, self.code(3))
