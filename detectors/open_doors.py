@@ -82,6 +82,7 @@ class OpenDoorsDetector(ConditionDetector):
         Field("stood_open", "?", False),  # at a landing, and the doors were not shut since
         Field("moved", "?", False),  # since then
         Field("shut_on_run", "?", False),  # doors were shut since the car last stood
+        Field("parted", "?", False),  # and then parted outside the zone, and are open since
     )
     params_type = OpenDoorsParams
 
@@ -97,6 +98,7 @@ class OpenDoorsDetector(ConditionDetector):
             "stood_open": car.stood_open[last],
             "moved": car.moved[last],
             "shut_on_run": car.shut_on_run[last],
+            "parted": car.parted[last],
         }
         return (
             Judged(
@@ -128,6 +130,7 @@ class _Car(NamedTuple):
     stood_open: Bools
     moved: Bools
     shut_on_run: Bools
+    parted: Bools
     away: NDArray[np.int8]
     runs_open: Bools
 
@@ -143,8 +146,13 @@ def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
     )
     shut_on_run = kept(seg, state["shut_on_run"], is_shut & at.moves, at.stands)
     # A mechanic may bridge the doors; what inspection does with them is his.
-    outside = (zone == 0) & (heard.held("mode") != Mode.INSPECTION) & is_open
+    by_hand = heard.held("mode") == Mode.INSPECTION
+    outside = (zone == 0) & ~by_hand & is_open
     away = outside & stood_open & moved & (creeps | at.stands)
+    # A car that passes a landing with parted doors is not about to open them there.
+    parted = kept(
+        seg, state["parted"], outside & at.moves & shut_on_run, ~is_open | ~at.moves | by_hand
+    )
     seen = known(door) & known(zone) & (at.moves | at.stands)
     return _Car(
         motion=at,
@@ -153,8 +161,9 @@ def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
         stood_open=stood_open,
         moved=moved,
         shut_on_run=shut_on_run,
+        parted=parted,
         away=tri(away, ~seen),
-        runs_open=outside & at.moves & (shut_on_run | creeps),
+        runs_open=parted | (outside & at.moves & creeps),
     )
 
 

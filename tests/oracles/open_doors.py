@@ -37,7 +37,7 @@ class Oracle(Listener):
 
     def start(self):
         rules = self.rules
-        self.stood_open = self.moved = self.shut_on_run = False
+        self.stood_open = self.moved = self.shut_on_run = self.parted = False
         bridge = us(rules.unintended_movement_bridge_s)
         self.window(UNINTENDED, us(rules.unintended_movement_window_s), bridge)
         self.window(RUNNING_OPEN, us(rules.doors_open_running_window_s), 0)
@@ -64,7 +64,11 @@ class Oracle(Listener):
         self.sensed = bool(away) if can_tell else None
         holds, self.sure = merged(self.sensed, self.code(5))
         self.windows[UNINTENDED].judged(time, holds)
-        runs_open = outside and self.moves and (self.shut_on_run or self.creeps)
+        if not self.open or not self.moves or self.get("mode") == 2:
+            self.parted = False
+        elif outside and self.shut_on_run:
+            self.parted = True
+        runs_open = self.parted or (outside and self.moves and self.creeps)
         self.windows[RUNNING_OPEN].judged(time, bool(runs_open))
 
     def confidence(self, kind):

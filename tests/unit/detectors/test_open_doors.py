@@ -110,6 +110,14 @@ def test_doors_that_part_on_a_ride(lift):
     assert not lift.said(AWAY)
 
 
+def test_passing_a_landing_with_parted_doors_is_the_same_run(lift):
+    lift.at(0, SHUT)
+    lift.at(1, RIDE)
+    lift.all_at_once([(t, {**RIDE, "door": 4, "zone": int(t == 14)}) for t in range(10, 20)])
+    lift.at(20, OPEN)
+    assert lift.said(RUNS) == [("raised", RUNS, 12), ("cleared", RUNS, 20)]
+
+
 def test_a_mechanic_may_bridge_the_doors(lift):
     lift.at(0, SHUT, mode=2)
     lift.every(1, 1, 20, RIDE, mode=2, door=4)
