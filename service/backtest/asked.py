@@ -21,6 +21,17 @@ _WINDOWS: Final[Mapping[FindingKind, str]] = {
     FindingKind.DOOR_HELD_OPEN: "held_open_window_s",
     FindingKind.LEVELLING_INACCURACY: "stopping_window_s",
     FindingKind.EXCESSIVE_VIBRATION: "vibration_lasts_s",
+    FindingKind.OVERSPEED: "overspeed_apart_s",
+    FindingKind.UNINTENDED_MOVEMENT: "unintended_movement_window_s",
+    FindingKind.DOORS_OPEN_WHILE_RUNNING: "doors_open_running_window_s",
+    FindingKind.OVER_TRAVEL_TOP: "over_travel_window_s",
+    FindingKind.OVER_TRAVEL_BOTTOM: "over_travel_window_s",
+    FindingKind.STOPPED_OUTSIDE_ZONE: "stopped_outside_window_s",
+    FindingKind.MAINS_OFF: "mains_off_window_s",
+    FindingKind.SAFETY_CIRCUIT_OPEN: "safety_circuit_window_s",
+    FindingKind.FLOOR_POSITION_LOST: "code_window_s",
+    FindingKind.RESTART_PREVENTED: "code_window_s",
+    FindingKind.SPECIAL_MODE: "special_mode_window_s",
     FindingKind.HANDRAIL_DEVIATION: "handrail_window_s",
     FindingKind.ESCALATOR_COVER_OPEN: "cover_open_window_s",
 }
@@ -44,7 +55,7 @@ def asked(
         kind: _longest_us(detector, _WINDOWS[kind], registry, defaults or {}) + SAMPLE_US
         for detector in detectors
         for kind in detector.kinds
-        if kind in _WINDOWS
+        if _WINDOWS.get(kind) in thresholds(detector.params_type)
     }
     return Asked(detected_kinds(detectors), needed, multipliers)
 
