@@ -21,7 +21,7 @@ from simulator.publishing.live import Progress, run_live
 from simulator.publishing.publish import Observer, Publisher, PublishSettings
 from simulator.scenarios.presets import NEEDED_US, Demo, demo_script
 from simulator.scoring import SeenAlarm, match
-from telemetry.findings import FindingKind
+from telemetry.findings import FINDINGS, FindingKind
 
 SECOND_US: Final = 1_000_000
 RESCUE_AFTER_US: Final = 1 * SECOND_US
@@ -215,7 +215,9 @@ async def _outcome(
         " JOIN elevators e ON e.id = a.elevator_id"
     )
     alarms = [
-        SeenAlarm(str(r["id"]), r["code"], FindingKind(r["kind"]), to_us(r["onset"])) for r in rows
+        SeenAlarm(str(r["id"]), r["code"], FindingKind(r["kind"]), to_us(r["onset"]))
+        for r in rows
+        if FINDINGS[FindingKind(r["kind"])].life_safety
     ]
     truth = [event for event in demo.fleet.truth() if event.life_safety]
     now_us = demo.fleet.now_us

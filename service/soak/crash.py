@@ -29,7 +29,7 @@ from service.soak.crash_plan import (
 from service.soak.traffic import NEEDED_US, Traffic
 from service.times import to_us
 from simulator.scoring import SeenAlarm, match
-from telemetry.findings import FindingKind
+from telemetry.findings import FINDINGS, FindingKind
 
 __all__ = ["Blow", "CrashReport", "CrashRun", "CrashSettings", "rig_settings"]
 
@@ -235,6 +235,7 @@ class CrashRun:
             " JOIN elevators e ON e.id = a.elevator_id"
             " LEFT JOIN frames f ON f.elevator_id = a.elevator_id AND f.time = a.onset"
         )
+        rows = [row for row in rows if FINDINGS[FindingKind(row["kind"])].life_safety]
         report, traffic = self.report, self._traffic
         lift_of = {code: lift for lift, code in enumerate(traffic.fleet.codes)}
         seen, presses = [], {}

@@ -19,7 +19,7 @@ from simulator.truth import TruthEvent
 from simulator.world.buildings import Terminal
 from telemetry.batch import FrameBatch
 from telemetry.columns import COLUMNS
-from telemetry.findings import Change, FindingKind
+from telemetry.findings import FINDINGS, Change, FindingKind
 from telemetry.transitions import Transition, in_order
 
 START_US = 1_774_314_000_000_000
@@ -55,7 +55,7 @@ def entrapments(transitions: list[Transition], codes: tuple[str, ...]) -> list[S
     return [
         SeenAlarm(str(i), codes[t.elevator_id], t.kind, t.onset_us)
         for i, t in enumerate(transitions)
-        if t.change is Change.RAISED and t.kind is not FindingKind.ALARM_BUTTON
+        if t.change is Change.RAISED and FINDINGS[t.kind].family == ENTRAPMENT
     ]
 
 
