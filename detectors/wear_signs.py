@@ -60,12 +60,11 @@ def signs_of(state: State, heard: Heard, rated_mps: Any) -> Signs:
     normal = (mode == Mode.NORMAL) | (mode == UNKNOWN)
     doors, of_doors = _door_signs(state, heard)
     rides, of_rides = _ride_signs(state, heard, rated_mps)
-    parts = [(marks & normal, q, value) for marks, q, value in (*doors, *rides)]
-    found = [(np.flatnonzero(marks), q, value) for marks, q, value in parts]
+    parts = [(at[normal[at]], q, value[normal[at]]) for at, q, value in (*doors, *rides)]
     return Signs(
-        np.concatenate([at for at, _, _ in found]),
-        np.concatenate([np.full(len(at), q) for at, q, _ in found]),
-        np.concatenate([value(at) for at, _, value in found]),
+        np.concatenate([at for at, _, _ in parts]),
+        np.concatenate([np.full(len(at), q) for at, q, _ in parts]),
+        np.concatenate([value for _, _, value in parts]),
         {**of_doors, **of_rides},
     )
 
@@ -92,57 +91,67 @@ def _door_signs(state: State, heard: Heard) -> tuple[list[Any], dict[str, NDArra
     shuts = changes & (door == Door.CLOSED) & stood
     count = np.minimum(seg.count_since(turns, changes & (door == Door.CLOSED), state["turns"]), 255)
 
-    def lasted(at: Ints) -> NDArray[np.float64]:
-        return (t_us[at] - since_us[at]) / 1e6
-
-    def turned(at: Ints) -> NDArray[np.float64]:
-        return seg.prior(count)[at].astype(np.float64)
-
     at = seg.last_at
     after = {"begun_us": begun_us[at], "turns": count[at].astype(np.uint8)}
-    signs = [(opened, OPENING, lasted), (closed, CLOSING, lasted), (shuts, REOPENINGS, turned)]
+    signs = []
+    for marks, quantity in ((opened, OPENING), (closed, CLOSING)):
+        at = np.flatnonzero(marks)
+        signs.append((at, quantity, (t_us[at] - since_us[at]) / 1e6))
+    at = np.flatnonzero(shuts)
+    signs.append((at, REOPENINGS, count[seg.before[at]].astype(np.float64)))
     return signs, after
 
 
 def _ride_signs(
     state: State, heard: Heard, rated_mps: Any
 ) -> tuple[list[Any], dict[str, NDArray[Any]]]:
-    """Return how much rides shook, how long they took, and where they ended."""
+    """Return how much rides shook, how long they took, and where they ended.
+
+    Rides begin and end rarely: all but the running peak is worked out at those elements alone.
+    """
     seg, t_us = heard.segments, heard.line.t_us
     runs = heard.held("car") == 1
     starts, stops = seg.rises(runs), seg.prior(runs) & (heard.held("car") == 0) & ~seg.is_head
-    height_um = _micro(heard.held("height_m"))
-    went_us = np.where(runs, heard.line.since(starts, state["went_us"]), NEVER_US)
-    went_um = seg.join(state["went_um"], _NO_HEIGHT)
-    went_um[starts] = seg.prior(height_um)[starts]
-    went_um = np.where(runs, seg.hold(went_um, starts), _NO_HEIGHT)
-    shook_um = _shaking(state, heard, runs, starts)
+    height_m, began_at = heard.held("height_m"), seg.last(starts)
     landing, level = _at_landing(state, heard, stops)
-    from_us, from_um = seg.prior(went_us), seg.prior(went_um)
-    peak_um = seg.prior(shook_um)
-    known = (height_um != _NO_HEIGHT) & (from_um != _NO_HEIGHT)
-    far = known & (np.abs(height_um - from_um) >= SHORTEST_WAY_M * 1e6)
-
-    def rough(at: Ints) -> NDArray[np.float64]:
-        return peak_um[at] / 1e6
-
-    def slow(at: Ints) -> NDArray[np.float64]:
-        way_m = np.abs(height_um[at] - from_um[at]) / 1e6
-        rated = rated_mps[at] if isinstance(rated_mps, np.ndarray) else rated_mps
-        return (t_us[at] - from_us[at]) / 1e6 / ideal_s(way_m, rated)
-
-    def where(at: Ints) -> NDArray[np.float64]:
-        return height_um[at] / 1e6
+    peak_um = _shaking(state, heard, runs, starts)
+    ended = np.flatnonzero(stops)
+    from_us, from_um = _began(state, heard, began_at[seg.before[ended]], height_m)
+    end_um = _micro(height_m[ended])
+    far = (end_um != _NO_HEIGHT) & (from_um != _NO_HEIGHT) & (from_us != NEVER_US)
+    far &= np.abs(end_um - from_um) >= SHORTEST_WAY_M * 1e6
+    slow = np.full(len(ended), np.nan)
+    rated = rated_mps[ended[far]] if isinstance(rated_mps, np.ndarray) else rated_mps
+    lasted_s = (t_us[ended] - from_us)[far] / 1e6
+    slow[far] = lasted_s / ideal_s(np.abs(end_um - from_um)[far] / 1e6, rated)
+    shook_um = peak_um[seg.before[ended]]
 
     at = seg.last_at
-    after = {"went_us": went_us[at], "went_um": went_um[at], "landing": landing}
-    after |= {"shook_um": shook_um[at].astype(np.int32)}
+    went_us, went_um = _began(state, heard, began_at[at], height_m)
+    goes = runs[at]
+    after = {
+        "went_us": np.where(goes, went_us, NEVER_US),
+        "went_um": np.where(goes, went_um, _NO_HEIGHT),
+        "landing": landing,
+        "shook_um": peak_um[at].astype(np.int32),
+    }
+    leveled = np.flatnonzero(level)
+    rough = shook_um > 0
     signs = [
-        (level, LEVELLING, where),
-        (stops & (peak_um > 0), VIBRATION, rough),
-        (stops & far & (from_us != NEVER_US), TRIP_TIME, slow),
+        (leveled, LEVELLING, _micro(height_m[leveled]) / 1e6),
+        (ended[rough], VIBRATION, shook_um[rough] / 1e6),
+        (ended[far], TRIP_TIME, slow[far]),
     ]
     return signs, after
+
+
+def _began(state: State, heard: Heard, began_at: Ints, height_m: NDArray[Any]) -> tuple[Ints, Ints]:
+    """Return when and at which height rides began that began at these elements; heads: before."""
+    seg = heard.segments
+    carried, row = seg.is_head[began_at], seg.row[began_at]
+    from_us = np.where(carried, state["went_us"][row], heard.line.t_us[began_at])
+    from_um = _micro(height_m[seg.before[began_at]])
+    return from_us, np.where(carried, state["went_um"][row], from_um)
 
 
 def _shaking(state: State, heard: Heard, runs: Bools, starts: Bools) -> Ints:
@@ -152,8 +161,9 @@ def _shaking(state: State, heard: Heard, runs: Bools, starts: Bools) -> Ints:
     running maximum serves them all.
     """
     seg = heard.segments
-    told = heard.told_at("vibration_mps2") & runs
-    value = np.where(told, _micro(heard.held("vibration_mps2")), 0)
+    told = np.flatnonzero(heard.told_at("vibration_mps2") & runs)
+    value = np.zeros(len(seg), np.int64)
+    value[told] = _micro(heard.held("vibration_mps2")[told])
     value[seg.head_at] = state["shook_um"]
     ride = np.cumsum(starts | seg.is_head) << _BELOW_RIDE
     peak = np.maximum.accumulate(ride + value) - ride
