@@ -23,11 +23,14 @@ MOVING_MPS: Final = 0.05
 """From here on steps move [m/s]; practice, as for lifts."""
 _EN_115: Final = "EN 115-1"
 
-BRIDGE: Final = in_seconds(
-    "escalator_bridge_s", 0, 3600, "practice: longer than a contact's bounce, shorter than a stop"
-)
+BRIDGE: Final = in_seconds("escalator_bridge_s", 0, 3600, "practice: a few frames")
 BRIDGE_US: Final = 5 * US_PER_S
-"""An absence shorter than this ends no finding of an escalator [µs], and its declaration."""
+"""An absence shorter than this ends no finding about motion [µs], and its declaration."""
+STATE_BRIDGE: Final = in_seconds(
+    "escalator_state_bridge_s", 0, 3600, "practice: longer than a contact's bounce"
+)
+STATE_BRIDGE_US: Final = US_PER_S // 2
+"""The same of findings that a switch or a code tells: who presses again has pressed twice."""
 RATED_SPEED: Final = plain("rated_speed_mps", 0.05, 30, "f8", "registry: the unit's plate")
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from detectors.codes import merged
 from detectors.escalator_signals import (
-    BRIDGE,
-    BRIDGE_US,
+    STATE_BRIDGE,
+    STATE_BRIDGE_US,
     PlainEscalatorDetector,
     inspected,
     runs,
@@ -40,7 +40,7 @@ class EscalatorStateParams(LiftParams):
         An absence shorter than this ends nothing [µs].
     """
 
-    bridge_us: Any = field(default=BRIDGE_US, metadata=BRIDGE)
+    bridge_us: Any = field(default=STATE_BRIDGE_US, metadata=STATE_BRIDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class CoverParams(LiftParams):
         default=300 * US_PER_S,
         metadata=in_seconds("cover_open_window_s", 0, 86_400, "practice: a vendor's 5 min"),
     )
-    bridge_us: Any = field(default=BRIDGE_US, metadata=BRIDGE)
+    bridge_us: Any = field(default=STATE_BRIDGE_US, metadata=STATE_BRIDGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class CircuitParams(LiftParams):
             "escalator_circuit_window_s", 0, 3600, "practice: longer than a contact's bounce"
         ),
     )
-    bridge_us: Any = field(default=BRIDGE_US, metadata=BRIDGE)
+    bridge_us: Any = field(default=STATE_BRIDGE_US, metadata=STATE_BRIDGE)
 
 
 class EmergencyStopDetector(PlainEscalatorDetector):

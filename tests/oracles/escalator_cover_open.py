@@ -6,14 +6,14 @@ from tests.oracles import escalator_oracle
 from tests.oracles.escalator_oracle import EscalatorOracle
 
 VALUES = escalator_oracle.VALUES | {"cover_open": (0, 1, 1), "car": (0, 0, 1)}
-SHORT = {"escalator_bridge_s": 1, "cover_open_window_s": 3}
+SHORT = {"escalator_state_bridge_s": 1, "cover_open_window_s": 3}
 REACHES = {(55, 1, 0), (55, 3, 2), (55, 3, 3)}
 
 
 @dataclass
 class Rules:
     cover_open_window_s: float = 300
-    escalator_bridge_s: float = 5
+    escalator_state_bridge_s: float = 0.5
 
 
 @dataclass
@@ -32,3 +32,6 @@ class Oracle(EscalatorOracle):
             "running": self.runs(),
         }
         return cover == 1 and not self.inspected()
+
+    def bridge_s(self):
+        return self.rules.escalator_state_bridge_s

@@ -6,13 +6,13 @@ from tests.oracles import escalator_oracle
 from tests.oracles.escalator_oracle import EscalatorOracle
 
 VALUES = escalator_oracle.VALUES | {"emergency_stop": (0, 0, 1)}
-SHORT = {"escalator_bridge_s": 1}
+SHORT = {"escalator_state_bridge_s": 1}
 REACHES = {(54, 1, 0), (54, 3, 2)}
 
 
 @dataclass
 class Rules:
-    escalator_bridge_s: float = 5
+    escalator_state_bridge_s: float = 0.5
 
 
 @dataclass
@@ -30,3 +30,6 @@ class Oracle(EscalatorOracle):
 
     def coded(self):
         return None
+
+    def bridge_s(self):
+        return self.rules.escalator_state_bridge_s

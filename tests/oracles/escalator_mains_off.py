@@ -9,13 +9,13 @@ VALUES = escalator_oracle.VALUES | {
     "power": (0, 0, 0, 1),
     "codes": ((), (), (41,), (41, 65)),
 }
-SHORT = {"escalator_bridge_s": 1}
+SHORT = {"escalator_state_bridge_s": 1}
 REACHES = {(18, 1, 0), (18, 3, 2)}
 
 
 @dataclass
 class Rules:
-    escalator_bridge_s: float = 5
+    escalator_state_bridge_s: float = 0.5
 
 
 @dataclass
@@ -29,3 +29,6 @@ class Oracle(EscalatorOracle):
         sensed = None if power is None else power == 1
         self.says = {"sensed": sensed, "code_41": self.coded()}
         return sensed
+
+    def bridge_s(self):
+        return self.rules.escalator_state_bridge_s

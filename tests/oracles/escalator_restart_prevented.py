@@ -6,13 +6,13 @@ from tests.oracles import escalator_oracle
 from tests.oracles.escalator_oracle import EscalatorOracle
 
 VALUES = escalator_oracle.VALUES | {"codes": ((), (), (65,), (62, 65), (63,))}
-SHORT = {"escalator_bridge_s": 1}
+SHORT = {"escalator_state_bridge_s": 1}
 REACHES = {(57, 1, 0), (57, 3, 2)}
 
 
 @dataclass
 class Rules:
-    escalator_bridge_s: float = 5
+    escalator_state_bridge_s: float = 0.5
 
 
 @dataclass
@@ -25,3 +25,6 @@ class Oracle(EscalatorOracle):
         sensed = False if self.runs() else None
         self.says = {"sensed": sensed, "code_65": self.coded(), "running": self.runs()}
         return sensed
+
+    def bridge_s(self):
+        return self.rules.escalator_state_bridge_s

@@ -10,14 +10,14 @@ VALUES = escalator_oracle.VALUES | {
     "codes": ((), (), (61,), (41, 61), (65,)),
     "power": (0, 0, 0, 1),
 }
-SHORT = {"escalator_bridge_s": 1, "escalator_circuit_window_s": 3}
+SHORT = {"escalator_state_bridge_s": 1, "escalator_circuit_window_s": 3}
 REACHES = {(56, 1, 0), (56, 3, 2), (56, 3, 3)}
 
 
 @dataclass
 class Rules:
     escalator_circuit_window_s: float = 1
-    escalator_bridge_s: float = 5
+    escalator_state_bridge_s: float = 0.5
 
 
 @dataclass
@@ -42,3 +42,6 @@ class Oracle(EscalatorOracle):
             "not_inspected": not self.inspected(),
         }
         return sensed
+
+    def bridge_s(self):
+        return self.rules.escalator_state_bridge_s

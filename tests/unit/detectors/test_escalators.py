@@ -307,11 +307,20 @@ def test_an_emergency_stop_is_told_at_once_unless_a_mechanic_pressed_it():
     unit.at(10, STANDS, emergency_stop=1)
     assert unit.said(STOP) == [("raised", STOP, 10)]
     unit.at(20, STANDS)
-    unit.at(24, STANDS, emergency_stop=1)
+    unit.at(20.4, STANDS, emergency_stop=1)
     unit.wait_until(40)
+    assert len(unit.said(STOP)) == 1
     unit.at(50, STANDS)
-    unit.wait_until(55)
-    assert unit.said(STOP)[1:] == [("cleared", STOP, 50)]
+    unit.at(51, STANDS, emergency_stop=1)
+    assert unit.said(STOP)[1:] == [("cleared", STOP, 50), ("raised", STOP, 51)]
+
+
+def test_what_a_bouncing_contact_and_a_flickering_speed_do():
+    unit = stairs()
+    for k in range(10):
+        unit.at(2 * k, RUNS, speed_mps=0.56, codes=None)
+        unit.at(2 * k + 1, RUNS, codes=None)
+    assert unit.said(OVERSPEED) == [("raised", OVERSPEED, 2)]
 
 
 def test_an_open_cover_is_told_at_once_while_running_and_late_while_standing():
