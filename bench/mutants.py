@@ -7,7 +7,7 @@ Every comparison, boolean and arithmetic operator, number, truth value and every
 until one fails: the unit tests that name it or its findings, and the battery of its detectors (of
 at most three, for what many share). What survives is listed with its line. Processes are forked
 from one that has imported everything but the detectors; a mutant that runs for ever is killed by
-its timeout, which counts. On demand, never in CI: a module takes minutes.
+its limit of processor time, which counts. On demand, never in CI: a module takes minutes.
 """
 
 import argparse
@@ -18,9 +18,9 @@ import importlib.util
 import json
 import os
 import random
+import resource
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,8 @@ BATTERY = "tests/contract/test_detector_battery.py"
 QUICK = "oracle_on_random or ticks_run_ahead or any_split_into or is_due or snapshot or identity"
 """Of the battery: what compares with the oracle, and what must be invisible."""
 PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "--assert=plain")
+OUTCOMES = {0: "survived", -signal.SIGKILL: "timeout", -signal.SIGXCPU: "timeout"}
+"""By exit code of its tests; any other one killed it."""
 SHARED_BY = 3
 """Detectors whose battery stands for a module that more of them use."""
 
@@ -268,13 +270,14 @@ def run_tests(plan: Plan, files: list[str]) -> int:
     return int(pytest.main([*PYTEST, "-k", f"not test_detector_battery or {QUICK}", *paths]))
 
 
-def forked(work: Callable[[], int]) -> int:
-    """Do work in a child without output; return its process id."""
+def forked(work: Callable[[], int], limit_s: int = 3600) -> int:
+    """Do work in a child without output, for so much processor time; return its process id."""
     child = os.fork()
     if child:
         return child
     code = 3
     try:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
         quiet = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):
             os.dup2(quiet, stream)
@@ -309,33 +312,26 @@ def prove(plan: Plan) -> None:
     """Leave out of a plan the files that fail without any change: they want the whole bank."""
     kept = []
     for file in plan.files:
-        before_s = time.monotonic()
+        before_s = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         child = forked(lambda f=file: tested(plan, None, [f]))
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
             kept.append(file)
-            plan.seconds += time.monotonic() - before_s
+            plan.seconds += resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_s
     plan.files = kept
 
 
-def outcomes(plan: Plan, chosen: list[Mutant], jobs: int, timeout_s: float) -> dict[Mutant, str]:
+def outcomes(plan: Plan, chosen: list[Mutant], jobs: int, timeout_s: int) -> dict[Mutant, str]:
     """Return of each mutant: ``killed``, ``timeout`` or ``survived``."""
     left, running, found = list(reversed(chosen)), {}, {}
-    limit_s = max(timeout_s, 4 * plan.seconds)
+    limit_s = max(timeout_s, round(4 * plan.seconds))
     while left or running:
         while left and len(running) < jobs:
             mutant = left.pop()
-            child = forked(lambda m=mutant: tested(plan, m, plan.files))
-            running[child] = (mutant, time.monotonic())
-        child, status = os.waitpid(-1, os.WNOHANG)
-        if child:
-            mutant, _ = running.pop(child)
-            code = os.waitstatus_to_exitcode(status)
-            found[mutant] = {0: "survived", -signal.SIGKILL: "timeout"}.get(code, "killed")
-            continue
-        for pid, (_, since_s) in running.items():
-            if time.monotonic() - since_s > limit_s:
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+            child = forked(lambda m=mutant: tested(plan, m, plan.files), limit_s)
+            running[child] = mutant
+        child, status = os.waitpid(-1, 0)
+        code = os.waitstatus_to_exitcode(status)
+        found[running.pop(child)] = OUTCOMES.get(code, "killed")
     return found
 
 
@@ -348,7 +344,7 @@ def main() -> None:
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="of detectors/; default all")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--sample", type=int, default=0, help="at most so many of each module")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds a mutant may take")
+    parser.add_argument("--timeout", type=int, default=60, help="processor seconds of a mutant")
     given = parser.parse_args()
     unknown = set(given.modules) - set(modules)
     if unknown:
