@@ -79,6 +79,19 @@ def watched(name: str, lift: int) -> tuple[Watched, list[Transition]]:
     return rule, found
 
 
+def draw_criterion(axis: Any, line: int, t_s: NDArray[Any], values: NDArray[np.int8]) -> None:
+    """Draw one criterion above ``line``; ``t_s`` has the end of the last value besides."""
+    changes = np.flatnonzero(np.diff(values)) + 1
+    kept = np.concatenate([[0], changes, [len(values)]])
+    t_s, level = t_s[kept], np.append(values[kept[:-1]], values[-1])
+    top = line + HEIGHT * (level == 1)
+    axis.fill_between(
+        t_s, line, line + HEIGHT, where=level == -1, step="post", color="#dddddd", linewidth=0
+    )
+    axis.fill_between(t_s, line, top, step="post", color=COLOURS[0], alpha=0.35, linewidth=0)
+    axis.step(t_s, top, where="post", color=COLOURS[0], lw=1)
+
+
 def draw(rule: Watched, found: list[Transition], title: str) -> Any:
     """Draw the first alarm of a lift."""
     raised = next(t for t in found if t.change is Change.RAISED)
@@ -93,15 +106,7 @@ def draw(rule: Watched, found: list[Transition], title: str) -> Any:
     axis = axes[0][0]
     names = list(rule.criteria)
     for line, name in enumerate(reversed(names)):
-        values = rule.criteria[name][cut]
-        level = np.append(values, values[-1])
-        axis.fill_between(
-            t_s / 1e6, line, line + HEIGHT * (level == 1), step="post", color=COLOURS[0], alpha=0.35
-        )
-        axis.step(t_s / 1e6, line + HEIGHT * (level == 1), where="post", color=COLOURS[0], lw=1)
-        axis.fill_between(
-            t_s / 1e6, line, line + HEIGHT, where=level == -1, step="post", color="#dddddd",
-        )  # fmt: skip
+        draw_criterion(axis, line, t_s / 1e6, rule.criteria[name][cut])
     axis.axvspan(0, (raised.t_us - zero_us) / 1e6, color=COLOURS[4], alpha=0.15, zorder=0)
     marks = [("onset", zero_us, COLOURS[4]), ("raised", raised.t_us, COLOURS[1])]
     if cleared is not None:
