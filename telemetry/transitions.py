@@ -6,9 +6,10 @@ Detectors produce ``Transitions`` (columns); the shell turns them into ``Transit
 are rare, so a Python object each is affordable.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from math import isnan
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,27 +81,31 @@ class Transitions:
 
     def records(self, elevator_ids: NDArray[Any]) -> list["Transition"]:
         """Return them as records; ``elevator_ids`` maps dense rows to registry keys."""
-        return [self._record(i, elevator_ids) for i in range(len(self))]
-
-    def _record(self, i: int, elevator_ids: NDArray[Any]) -> "Transition":
-        c = self.columns
-        return Transition(
-            elevator_id=int(elevator_ids[c["row"][i]]),
-            t_us=int(c["t_us"][i]),
-            onset_us=int(c["onset_us"][i]),
-            kind=FindingKind(int(c["kind"][i])),
-            kind_now=FindingKind(int(c["kind_now"][i])),
-            change=Change(int(c["change"][i])),
-            reason=ClearReason(int(c["reason"][i])),
-            confidence=Confidence(int(c["confidence"][i])),
-            last_seen_us=int(c["last_seen_us"][i]),
-            rule=self.rule,
-            version=self.version,
-            criteria={k: _tri(v[i]) for k, v in self.criteria.items()},
-            values={k: _scalar(v[i]) for k, v in self.values.items()},
-            thresholds={k: _scalar(v[i]) for k, v in self.thresholds.items()},
-            parameters=int(c["parameters"][i]),
-        )
+        c = {name: values.tolist() for name, values in self.columns.items()}
+        lifts = elevator_ids[self.columns["row"]].tolist()
+        criteria = _rows(self.criteria, _tri, len(self))
+        values = _rows(self.values, _scalars, len(self))
+        thresholds = _rows(self.thresholds, _scalars, len(self))
+        return [
+            Transition(
+                elevator_id=lifts[i],
+                t_us=c["t_us"][i],
+                onset_us=c["onset_us"][i],
+                kind=_KINDS[c["kind"][i]],
+                kind_now=_KINDS[c["kind_now"][i]],
+                change=_CHANGES[c["change"][i]],
+                reason=_REASONS[c["reason"][i]],
+                confidence=_CONFIDENCES[c["confidence"][i]],
+                last_seen_us=c["last_seen_us"][i],
+                rule=self.rule,
+                version=self.version,
+                criteria=criteria[i],
+                values=values[i],
+                thresholds=thresholds[i],
+                parameters=c["parameters"][i],
+            )
+            for i in range(len(self))
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +150,29 @@ def in_order(blocks: Iterable[Transitions], elevator_ids: NDArray[Any]) -> list[
     return records
 
 
-def _tri(value: Any) -> bool | None:
-    return None if value < 0 else bool(value)
+_KINDS: Final = {int(kind): kind for kind in FindingKind}
+_CHANGES: Final = {int(change): change for change in Change}
+_REASONS: Final = {int(reason): reason for reason in ClearReason}
+_CONFIDENCES: Final = {int(confidence): confidence for confidence in Confidence}
 
 
-def _scalar(value: Any) -> float | int | None:
-    if isinstance(value, np.floating):
-        return None if np.isnan(value) else round(float(value), 6)
-    return None if value == -1 else int(value)
+def _rows(
+    columns: Mapping[str, NDArray[Any]], plain: Callable[[NDArray[Any]], list[Any]], k: int
+) -> list[dict[str, Any]]:
+    """Return columns as one dict per element; by columns, since a blackout is 60,000 at once."""
+    if not columns:
+        return [{} for _ in range(k)]
+    return [
+        dict(zip(columns, row, strict=True))
+        for row in zip(*map(plain, columns.values()), strict=True)
+    ]
+
+
+def _tri(values: NDArray[Any]) -> list[bool | None]:
+    return [None if value < 0 else value > 0 for value in values.tolist()]
+
+
+def _scalars(values: NDArray[Any]) -> list[float | int | None]:
+    if np.issubdtype(values.dtype, np.floating):
+        return [None if isnan(value) else round(value, 6) for value in values.tolist()]
+    return [None if value == -1 else int(value) for value in values.tolist()]

@@ -14,6 +14,7 @@ being watched.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from ingest.store.parameters import ParameterChange, Scope
@@ -71,10 +72,19 @@ _STRANGER: Final = LiftSettings()
 
 
 class Book:
-    """Everything that is set, at one version."""
+    """Everything that is set, at one version.
 
-    def __init__(self, known: Mapping[str, Known] = KNOWN) -> None:
+    Parameters
+    ----------
+    known
+        Parameters that there are.
+    trial
+        Values that are tried out for the whole fleet: before the fleet's, after a model's.
+    """
+
+    def __init__(self, known: Mapping[str, Known] = KNOWN, trial: Params = MappingProxyType({})):
         self.version = 0
+        self.trial = trial
         self.ignored: dict[str, str] = {}
         """What is set and cannot be used, by "scope subject key", with the reason."""
         self._known = known
@@ -149,7 +159,7 @@ class Book:
         return found
 
     def _for_all(self) -> list[tuple[Params, int]]:
-        return [self._all.get(scope, ({}, 0)) for scope in _FOR_ALL]
+        return [*(self._all.get(scope, ({}, 0)) for scope in _FOR_ALL), (self.trial, 0)]
 
     def _model(self, settings: LiftSettings) -> tuple[Params, int]:
         return self._models.get(settings.model, ({}, 0))

@@ -6,7 +6,7 @@ own for it, without frames: what a new window means for what is under way is dec
 and recorded. Decides nothing about values: that is ``book``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import structlog
@@ -20,11 +20,15 @@ log = structlog.get_logger()
 
 
 class LaneParameters:
-    """The book of one lane, and what of it its core knows."""
+    """The book of one lane, and what of it its core knows.
 
-    def __init__(self, lane: int) -> None:
+    ``new_book`` makes the book before any version; shadow mode tries values out by it.
+    """
+
+    def __init__(self, lane: int, new_book: Callable[[], Book] = Book) -> None:
         self._lane = lane
-        self._book = Book()
+        self._new_book = new_book
+        self._book = new_book()
         self._row_of: dict[int, int] = {}
         self.marked = False
         """Whether lifts were concerned since ``opened``: the next batch must be written."""
@@ -36,7 +40,7 @@ class LaneParameters:
 
     def start(self, core: LaneCore, changes: Iterable[ParameterChange] = ()) -> None:
         """Begin with a core and the state of some version, without anything being due by it."""
-        self._book = Book()
+        self._book = self._new_book()
         self._row_of = {}
         self.marked = False
         self._book.take(changes)
@@ -47,7 +51,7 @@ class LaneParameters:
         new = core.elevator_ids[len(self._row_of) :].tolist()
         known = len(self._row_of)
         self._row_of.update({lift: known + n for n, lift in enumerate(new)})
-        if self._book.version:
+        if self._book.version or self._book.trial:
             self._give(core, new)
 
     def take(self, core: LaneCore, changes: Iterable[ParameterChange]) -> None:

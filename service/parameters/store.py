@@ -27,7 +27,7 @@ Params = dict[str, float]
 REASON_LENGTH: Final = 2_000
 
 
-class ParametersRefusedError(ValueError):
+class ParametersRefusedError(Exception):
     """Parameters that cannot be used; nothing was changed. The text says for whom, key, range."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -1,10 +1,11 @@
 """The shadow at work: takes committed batches from the database through other rules.
 
 Each lane has the service's own ``LaneCore`` with the run's detectors and parameters, and takes its
-batches in order with their recorded instants, as recovery does; so equal rules say what the live
-service said. What a batch leads to and the place reached are written in one transaction of the
-shadow's own, so a crash doubles and loses nothing. A slow shadow falls behind and catches up, since
-the frames stay in the table: it has no gap and holds nobody up.
+batches in order with their recorded instants and versions of parameters, as recovery does; what is
+tried out goes before the fleet's values, after those of models and lifts. So equal rules say what
+the live service said. What a batch leads to and the place reached are written in one transaction of
+the shadow's own, so a crash doubles and loses nothing. A slow shadow falls behind and catches up,
+since the frames stay in the table: it has no gap and holds nobody up.
 
 Time passes for quiet lifts at each batch, not ten times a second: a shadow tells later than live by
 at most the distance of two batches, with the same event times.
@@ -23,10 +24,13 @@ import structlog
 
 from ingest import assemble
 from ingest.fleet import Fleet
-from ingest.store import batches, recovery, registry
+from ingest.store import batches, parameters, recovery, registry
 from ingest.store.recovery import StoredBatch
 from service.clock import Clock
 from service.core import Advanced, LaneCore
+from service.parameters import Book, LaneParameters
+from service.parameters.known import known_of
+from service.recovery import repeat_parameters
 from service.registrar import load_fleet
 from service.shadow import memory
 from service.shadow.runs import ShadowRun
@@ -86,6 +90,8 @@ class Follower:
         self._lanes = lanes
         self._new_core = new_core
         self.core = new_core()
+        known, trial = known_of(self.core.bank.detectors), run.candidate.params
+        self._parameters = LaneParameters(lane, lambda: Book(known, trial))
         self._fleet = fleet
         self._clock = clock
         self._layout = f"shadow={run.version}+{self.core.layout(lanes)}"
@@ -147,6 +153,8 @@ class Follower:
     async def _repeat(self, conn: asyncpg.Connection, since: int) -> int:
         """Take the batches after ``since`` up to the place; return the instant of the first."""
         first_us = self._now_us
+        version = await parameters.of_batch(conn, self.lane, since)
+        self._parameters.start(self.core, await parameters.at_version(conn, version))
         async for stored in recovery.batches_after(conn, self.lane, since, self._lanes):
             if stored.row.id > self.batch:
                 break
@@ -180,12 +188,6 @@ class Follower:
         await memory.save(conn, self.run.version, self.lane, self.batch, self.core, self._layout)
         self._saved_s = time.monotonic()
 
-    def refresh(self) -> None:
-        """Take over what the registry says now."""
-        self._cover()
-        for row, lift in enumerate(self.core.elevator_ids.tolist()):
-            self.core.set_parameters(row, self._fleet.lift(lift).params)
-
     async def _save_if_due(self, conn: asyncpg.Connection) -> None:
         if time.monotonic() - self._saved_s >= SAVE_S:
             await self.save(conn)
@@ -193,6 +195,7 @@ class Follower:
     async def _take(self, conn: asyncpg.Connection, stored: StoredBatch) -> None:
         """Take one batch through the rules, then let its instant pass for quiet lifts."""
         frames = await self._with_rows(conn, stored.frames)
+        await self._follow_parameters(conn, stored.row.parameters)
         row, began_s = stored.row, time.perf_counter()
         advanced = [self.core.advance(frames, row.now_us, caught_up=row.caught_up)]
         self.core.adopt(advanced[0])
@@ -203,6 +206,13 @@ class Follower:
         self._pending.step_s += time.perf_counter() - began_s
         self._pending.frames += len(frames)
         self._note(row.id, advanced)
+
+    async def _follow_parameters(self, conn: asyncpg.Connection, version: int) -> None:
+        """Take over what changed live, at the batch at which it counted live."""
+        if version > self._parameters.version:
+            later = await parameters.after_version(conn, self._parameters.version)
+            repeat_parameters(self._parameters, self.core, later, version)
+            self._parameters.opened()
 
     def _note(self, batch: int, advanced: list[Advanced]) -> None:
         found = [t for one in advanced for t in one.transitions]
@@ -229,13 +239,9 @@ class Follower:
 
     def _cover(self) -> None:
         """Give lifts that are new their rows and parameters."""
-        known = self.core.n_lifts
-        if self._fleet.n_rows(self.lane) > known:
-            ids = self._fleet.elevator_ids(self.lane)
-            self.core.grow(ids, assemble.UNKNOWN_HEAD)
-            for row, lift in enumerate(ids[known:].tolist(), known):
-                if own := self._fleet.lift(lift).params:
-                    self.core.set_parameters(row, own)
+        if self._fleet.n_rows(self.lane) > self.core.n_lifts:
+            self.core.grow(self._fleet.elevator_ids(self.lane), assemble.UNKNOWN_HEAD)
+            self._parameters.cover(self.core)
 
     async def _note_lost(self, conn: asyncpg.Connection, stored: StoredBatch) -> None:
         """Record that batches were forgotten before the shadow came to them."""

@@ -76,7 +76,6 @@ class Shadow:
     def __init__(self, settings: Settings, run: ShadowRun, options: ConnectOptions) -> None:
         rules = run.candidate.rules()
         params = narrow.assemble(settings)
-        defaults = {**_of_installation(settings), **rules.defaults}
         lanes = settings.ingest.lanes
         self._settings = settings
         self._options = options
@@ -86,7 +85,7 @@ class Shadow:
         clock = SystemClock()
         self.lanes = [
             Follower(
-                run, lane, lanes, lambda: LaneCore(params, defaults, rules.detectors),
+                run, lane, lanes, lambda: LaneCore(params, {}, rules.detectors),
                 self._fleet, clock,
             )
             for lane in range(lanes)
@@ -121,8 +120,6 @@ class Shadow:
             if self._changed:
                 self._changed = False
                 await self.load(conn)
-                for lane in self.lanes:
-                    lane.refresh()
             took = [await lane.follow(conn, stopping) for lane in self.lanes]
             if not any(took):
                 await _told_to_stop(stopping, poll_s)
@@ -135,10 +132,3 @@ class Shadow:
             dsn(self._settings.database), self._options, changed, tuple,
             self._settings.ingest.retry_max_s,
         )  # fmt: skip
-
-
-def _of_installation(settings: Settings) -> dict[str, float]:
-    """Return the parameters that the installation's settings change for the whole fleet."""
-    built_in = narrow.parameters(Settings.model_construct())
-    given = narrow.parameters(settings)
-    return {key: value for key, value in given.items() if value != built_in[key]}
