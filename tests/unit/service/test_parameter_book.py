@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.bank import BANK
 from ingest.store.parameters import ParameterChange, Scope
 from service.parameters import KNOWN, Book, Known, ParametersRefusedError, Wanted, problem_of
+from service.parameters.known import known_of
 from service.parameters.store import check
 
 KEYS = ("a_s", "b_s", "rated_speed_mps")
@@ -128,6 +130,13 @@ def test_a_refusal_names_scope_key_and_range(key, value, says) -> None:
 
 def test_a_key_may_be_taken_back_whatever_its_range() -> None:
     check(Wanted(Scope.FLEET, "", {"a_s": None}), SPECS)
+
+
+def test_detectors_that_share_a_key_share_its_default() -> None:
+    for one in BANK:
+        for key, spec in known_of([one]).items():
+            assert spec.default == KNOWN[key].default, (one.name, key)
+            assert spec.whole == KNOWN[key].whole, (one.name, key)
 
 
 def test_every_default_of_the_bank_lies_in_its_range_and_has_a_source() -> None:
