@@ -306,6 +306,7 @@ def test_an_emergency_stop_is_told_at_once_unless_a_mechanic_pressed_it():
     assert unit.said(STOP) == []
     unit.at(10, STANDS, emergency_stop=1)
     assert unit.said(STOP) == [("raised", STOP, 10)]
+    assert last(unit, STOP).thresholds == {"window_us": 0}
     unit.at(20, STANDS)
     unit.at(20.4, STANDS, emergency_stop=1)
     unit.wait_until(40)
@@ -365,6 +366,7 @@ def test_a_restart_is_prevented_by_code_and_running_steps_deny_it():
     unit = stairs()
     unit.at(0, STANDS, codes=(65,))
     assert last(unit, RESTART).confidence is Confidence.PROBABLE
+    assert last(unit, RESTART).thresholds == {"window_us": 0}
     moving = stairs()
     moving.at(0, RUNS, codes=(65,))
     assert last(moving, RESTART).confidence is Confidence.POSSIBLE
