@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from detectors.alarm_button import AlarmButtonDetector
 from detectors.bank import BANK, Bank
+from detectors.entrapment import EntrapmentDetector
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, FindingKind
 from tests.contract.detector_streams import START_US, S, batch_of
@@ -76,6 +78,13 @@ class Lift:
         found = [r for block in outcome.transitions for r in block.records(np.array([77]))]
         self.found += found
         return found
+
+
+class RescueLift(Lift):
+    """A lift that only the rules of rescue watch: entrapments and the alarm button."""
+
+    def __init__(self, **overrides):
+        super().__init__(EntrapmentDetector(), AlarmButtonDetector(), **overrides)
 
 
 def joined(*states):

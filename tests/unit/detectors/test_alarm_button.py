@@ -10,7 +10,7 @@ from tests.unit.detectors.story import (
     OPEN_AT_LANDING,
     RUNNING,
     TRAPPED_AT_LANDING,
-    Lift,
+    RescueLift,
     us,
 )
 
@@ -20,7 +20,7 @@ def presses(lift):
 
 
 def test_the_first_frame_with_the_button_raises_without_a_window():
-    lift = Lift()
+    lift = RescueLift()
     (raised,) = lift.at(0, RUNNING, button=1)
     assert (raised.kind, raised.change, raised.confidence) == (
         BUTTON,
@@ -32,13 +32,13 @@ def test_the_first_frame_with_the_button_raises_without_a_window():
 
 
 def test_holding_it_down_is_one_press():
-    lift = Lift()
+    lift = RescueLift()
     lift.every(0.5, 0, 60, RUNNING, button=1)
     assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
 
 
 def test_a_frame_without_the_key_neither_presses_nor_lets_go():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, button=1)
     lift.at(1, RUNNING)
     lift.at(2, button=1)
@@ -47,7 +47,7 @@ def test_a_frame_without_the_key_neither_presses_nor_lets_go():
 
 
 def test_letting_go_clears_the_finding_and_the_next_press_raises_it_again():
-    lift = Lift()
+    lift = RescueLift()
     for t in (0, 10, 20):
         lift.at(t, RUNNING, button=1)
         assert lift.at(t + 1, RUNNING, button=0) == []
@@ -59,7 +59,7 @@ def test_letting_go_clears_the_finding_and_the_next_press_raises_it_again():
 
 
 def test_presses_within_one_batch_and_one_instant_all_count_if_nothing_bounces():
-    lift = Lift(button_bounce_s=0)
+    lift = RescueLift(button_bounce_s=0)
     for button in (1, 0, 1, 0, 1):
         lift.at(5, button=button)
     assert [c for c, _, _ in lift.said(BUTTON)] == [
@@ -68,7 +68,7 @@ def test_presses_within_one_batch_and_one_instant_all_count_if_nothing_bounces()
 
 
 def test_code_90_is_the_same_press_told_by_other_means():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, codes=(90, 4))
     lift.at(1, RUNNING, codes=(90,), button=1)
     lift.at(2, RUNNING, codes=(), button=1)
@@ -78,7 +78,7 @@ def test_code_90_is_the_same_press_told_by_other_means():
 
 
 def test_a_button_told_false_ends_what_an_earlier_list_of_codes_said():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, codes=(90,))
     lift.at(1, button=0)
     lift.wait_until(2)
@@ -86,7 +86,7 @@ def test_a_button_told_false_ends_what_an_earlier_list_of_codes_said():
 
 
 def test_doors_that_let_people_out_are_told_once_after_a_press():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(1, RUNNING, button=0)
     lift.at(10, OPEN_AT_LANDING, button=0)
@@ -100,7 +100,7 @@ def test_doors_that_let_people_out_are_told_once_after_a_press():
 
 
 def test_presses_and_letting_go_do_not_claim_that_doors_opened():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(1, RUNNING, button=0)
     lift.wait_until(2)
@@ -108,7 +108,7 @@ def test_presses_and_letting_go_do_not_claim_that_doors_opened():
 
 
 def test_after_the_doors_opened_the_next_press_is_the_first_of_a_new_series():
-    lift = Lift()
+    lift = RescueLift()
     for t in (0, 100):
         lift.at(t, RUNNING, button=1)
         lift.at(t + 1, RUNNING, button=0)
@@ -120,7 +120,7 @@ def test_after_the_doors_opened_the_next_press_is_the_first_of_a_new_series():
 
 
 def test_a_press_at_open_doors_is_answered_at_once():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING)
     lift.at(30, OPEN_AT_LANDING, button=1)
     assert lift.said(BUTTON) == [("raised", BUTTON, 30), ("updated", BUTTON, 30)]
@@ -128,7 +128,7 @@ def test_a_press_at_open_doors_is_answered_at_once():
 
 @pytest.mark.parametrize("door", [Door.CLOSED, Door.OPENING, Door.LOCKED, Door.HELD])
 def test_other_doors_or_open_ones_outside_the_zone_are_no_answer(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(5, TRAPPED_AT_LANDING, door=door)
     lift.at(10, OPEN_AT_LANDING, zone=0)
@@ -137,7 +137,7 @@ def test_other_doors_or_open_ones_outside_the_zone_are_no_answer(door):
 
 
 def test_an_instant_of_open_doors_is_no_answer():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, button=1)
     lift.at(5, OPEN_AT_LANDING)
     lift.at(5.5, TRAPPED_AT_LANDING)
@@ -147,7 +147,7 @@ def test_an_instant_of_open_doors_is_no_answer():
 
 
 def test_a_tick_tells_the_answer_and_says_when_the_doors_opened():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(5, OPEN_AT_LANDING)
     assert lift.wait_until(5.999) == []
@@ -156,7 +156,7 @@ def test_a_tick_tells_the_answer_and_says_when_the_doors_opened():
 
 
 def test_the_button_and_the_entrapment_are_two_findings():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, button=1)
     lift.wait_until(10)
     assert lift.said(BUTTON) == [("raised", BUTTON, 0)]
@@ -165,7 +165,7 @@ def test_the_button_and_the_entrapment_are_two_findings():
 
 @pytest.mark.parametrize("unit", [Unit.ESCALATOR, Unit.WALK])
 def test_escalators_and_walks_have_no_alarm_button(unit):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, button=1, codes=(90,), unit=unit)
     assert lift.found == []
 
@@ -174,7 +174,7 @@ def test_escalators_and_walks_have_no_alarm_button(unit):
 
 
 def test_a_contact_that_bounces_is_one_press_and_told_at_once():
-    lift = Lift()
+    lift = RescueLift()
     (raised,) = lift.at(10, RUNNING, button=1)
     assert raised.t_us == us(10)
     for k in range(5):
@@ -187,7 +187,7 @@ def test_a_contact_that_bounces_is_one_press_and_told_at_once():
 
 @pytest.mark.parametrize(("apart_s", "presses_told"), [(0.1, 1), (0.101, 2)])
 def test_a_finger_that_lets_go_for_longer_presses_anew(apart_s, presses_told):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(1, RUNNING, button=0)
     lift.at(1 + apart_s, RUNNING, button=1)
@@ -195,7 +195,7 @@ def test_a_finger_that_lets_go_for_longer_presses_anew(apart_s, presses_told):
 
 
 def test_a_late_press_after_a_tick_let_go_is_a_press():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, button=1)
     lift.at(1, RUNNING, button=0)
     lift.wait_until(5)
@@ -208,7 +208,7 @@ def test_a_late_press_after_a_tick_let_go_is_a_press():
     [(OPEN_AT_LANDING, True), (RUNNING, True), (TRAPPED_AT_LANDING, False)],
 )
 def test_a_burst_is_marked_and_every_press_of_it_told(state, is_burst):
-    lift = Lift()
+    lift = RescueLift()
     for k in range(7):
         lift.at(4 * k, state, button=1)
         lift.at(4 * k + 2, state, button=0)
@@ -220,7 +220,7 @@ def test_a_burst_is_marked_and_every_press_of_it_told(state, is_burst):
 
 
 def test_presses_with_long_pauses_are_no_burst():
-    lift = Lift()
+    lift = RescueLift()
     for k in range(7):
         lift.at(11 * k, RUNNING, button=1)
         lift.at(11 * k + 1, RUNNING, button=0)
@@ -228,7 +228,7 @@ def test_presses_with_long_pauses_are_no_burst():
 
 
 def test_a_press_of_a_test_is_marked_and_the_next_one_is_in_earnest():
-    lift = Lift()
+    lift = RescueLift()
     (test,) = lift.at(0, RUNNING, button=1, alarm_test=1)
     lift.at(1, RUNNING, button=0)
     (earnest,) = [t for t in lift.at(10, RUNNING, button=1) if t.change is Change.RAISED]
@@ -247,6 +247,6 @@ def test_a_press_of_a_test_is_marked_and_the_next_one_is_in_earnest():
     ids=str,
 )
 def test_button_and_code_are_merged(told, confidence):
-    lift = Lift()
+    lift = RescueLift()
     (raised,) = lift.at(0, RUNNING, told)
     assert raised.confidence is confidence

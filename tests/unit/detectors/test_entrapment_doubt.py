@@ -11,7 +11,7 @@ from tests.unit.detectors.story import (
     RUNNING,
     TRAPPED_AT_LANDING,
     TRAPPED_BETWEEN,
-    Lift,
+    RescueLift,
     seconds,
 )
 
@@ -39,7 +39,7 @@ COUPLED = {**TRAPPED_AT_LANDING, **IN_ORDER}
     ids=str,
 )
 def test_what_explains_closed_doors_asks_for_the_short_window(explains, window_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, explains)
     (raised,) = [t for t in lift.alive_until(HOUR_S) if t.kind is LANDING]
     assert seconds(raised.t_us) == window_s
@@ -49,7 +49,7 @@ def test_what_explains_closed_doors_asks_for_the_short_window(explains, window_s
 
 @pytest.mark.parametrize("tells", [{}, {"codes": (0,)}, {"codes": (40,)}, {"load_pct": 110.0}])
 def test_a_lift_that_tells_its_faults_and_none_asks_for_four_minutes(tells):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, tells)
     (raised,) = lift.alive_until(HOUR_S)
     assert seconds(raised.t_us) == 240
@@ -58,7 +58,7 @@ def test_a_lift_that_tells_its_faults_and_none_asks_for_four_minutes(tells):
 
 
 def test_a_lift_that_tells_no_codes_keeps_the_minute_and_is_only_probable():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     (raised,) = lift.alive_until(HOUR_S)
     assert seconds(raised.t_us) == 60
@@ -67,7 +67,7 @@ def test_a_lift_that_tells_no_codes_keeps_the_minute_and_is_only_probable():
 
 
 def test_doors_that_began_to_open_and_did_not_explain_it():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, IN_ORDER)
     lift.at(5, COUPLED)
     lift.at(6, COUPLED, door=Door.OPENING)
@@ -78,7 +78,7 @@ def test_doors_that_began_to_open_and_did_not_explain_it():
 
 
 def test_a_code_that_comes_after_a_minute_completes_the_window_at_once():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED)
     lift.alive_until(80)
     (raised,) = lift.at(90, COUPLED, codes=(8,))
@@ -86,7 +86,7 @@ def test_a_code_that_comes_after_a_minute_completes_the_window_at_once():
 
 
 def test_between_landings_nothing_needs_to_be_explained():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, IN_ORDER)
     (raised,) = lift.wait_until(HOUR_S)
     assert (seconds(raised.t_us), raised.confidence) == (30, Confidence.CERTAIN)
@@ -96,7 +96,7 @@ def test_between_landings_nothing_needs_to_be_explained():
 
 
 def test_a_connection_that_fails_while_somebody_boards_is_no_entrapment():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, door=Door.CLOSING)
     lift.at(3, COUPLED)
     assert lift.wait_until(HOUR_S) == []
@@ -106,21 +106,21 @@ def test_a_connection_that_fails_while_somebody_boards_is_no_entrapment():
 
 @pytest.mark.parametrize("silent", [{"codes": (3,)}, {"safety_circuit": 0}, {"power": 1}])
 def test_silence_changes_nothing_where_something_explains_it(silent):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, silent)
     lift.wait_until(HOUR_S)
     assert lift.raised() in ([60], [10])
 
 
 def test_silence_changes_nothing_between_landings():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, IN_ORDER)
     lift.wait_until(HOUR_S)
     assert lift.raised() == [30]
 
 
 def test_somebody_unseen_since_a_silence_is_told_of_in_the_end():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED)
     (raised,) = lift.wait_until(5 * HOUR_S)
     assert (seconds(raised.t_us), raised.confidence) == (4 * HOUR_S, Confidence.POSSIBLE)
@@ -128,7 +128,7 @@ def test_somebody_unseen_since_a_silence_is_told_of_in_the_end():
 
 
 def test_the_first_frame_that_still_shows_somebody_completes_the_window():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.wait_until(600)
     (raised,) = lift.at(600, TRAPPED_AT_LANDING)
@@ -137,7 +137,7 @@ def test_the_first_frame_that_still_shows_somebody_completes_the_window():
 
 
 def test_one_that_no_longer_shows_anybody_does_not():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.at(600, TRAPPED_AT_LANDING, passenger=0)
     lift.alive_until(HOUR_S)
@@ -147,14 +147,14 @@ def test_one_that_no_longer_shows_anybody_does_not():
 
 
 def test_a_heartbeat_of_thirty_seconds_is_no_silence():
-    lift = Lift()
+    lift = RescueLift()
     for beat_s in range(0, 61, 30):
         lift.at(beat_s, TRAPPED_AT_LANDING)
     assert lift.raised() == [60]
 
 
 def test_a_longer_heartbeat_needs_its_parameter():
-    lift = Lift(silent_after_s=180)
+    lift = RescueLift(silent_after_s=180)
     lift.at(0, TRAPPED_AT_LANDING)
     lift.wait_until(HOUR_S)
     assert lift.raised() == [60]
@@ -172,7 +172,7 @@ def rides(lift, start_s, n, **seen):
 
 
 def test_somebody_whom_the_scale_does_not_feel_is_not_certain():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, load_pct=1.0)
     assert lift.alive_until(2 * HOUR_S) == []
     lift.at(2 * HOUR_S, COUPLED, load_pct=1.0, button=1)
@@ -182,7 +182,7 @@ def test_somebody_whom_the_scale_does_not_feel_is_not_certain():
 
 
 def test_between_landings_a_scale_that_contradicts_only_lowers_the_confidence():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, load_pct=1.0)
     (raised,) = lift.wait_until(HOUR_S)
     assert (seconds(raised.t_us), raised.confidence) == (30, Confidence.POSSIBLE)
@@ -190,14 +190,14 @@ def test_between_landings_a_scale_that_contradicts_only_lowers_the_confidence():
 
 
 def test_a_scale_that_contradicts_does_not_count_against_a_faulty_lift():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, COUPLED, load_pct=0.0, codes=(3,))
     (raised,) = lift.wait_until(HOUR_S)
     assert (seconds(raised.t_us), raised.confidence) == (60, Confidence.POSSIBLE)
 
 
 def test_an_empty_car_without_a_presence_sensor_is_empty_by_its_scale():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=None, load_pct=0.0)
     lift.wait_until(HOUR_S)
     assert lift.said() == []
@@ -208,18 +208,18 @@ def test_an_empty_car_without_a_presence_sensor_is_empty_by_its_scale():
 
 def test_a_load_without_a_presence_sensor_is_somebody_if_the_lift_is_faulty():
     for codes, expected in (((3,), [60]), ((), [])):
-        lift = Lift()
+        lift = RescueLift()
         lift.at(0, COUPLED, passenger=None, codes=codes)
         lift.alive_until(HOUR_S)
         assert lift.raised() == expected
 
 
 def test_a_scale_that_never_changes_is_not_believed():
-    lift = Lift()
+    lift = RescueLift()
     t = rides(lift, 0, 19, load_pct=0.0, passenger=None)
     lift.at(t, TRAPPED_BETWEEN, load_pct=0.0, passenger=None)
     assert lift.wait_until(t + HOUR_S) == []
-    dead = Lift()
+    dead = RescueLift()
     t = rides(dead, 0, 20, load_pct=0.0, passenger=None)
     dead.at(t, TRAPPED_BETWEEN, load_pct=0.0, passenger=None)
     dead.wait_until(t + HOUR_S)
@@ -227,7 +227,7 @@ def test_a_scale_that_never_changes_is_not_believed():
 
 
 def test_a_sensor_stuck_on_is_known_after_two_long_stays_with_nobody_leaving():
-    lift = Lift()
+    lift = RescueLift()
     for start_s in range(0, 1000, 200):
         lift.at(start_s, TRAPPED_AT_LANDING)
         lift.alive_until(start_s + 100)
@@ -237,7 +237,7 @@ def test_a_sensor_stuck_on_is_known_after_two_long_stays_with_nobody_leaving():
 
 
 def test_a_load_unseen_by_the_sensor_may_be_somebody_between_landings():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=0, load_pct=12.0)
     (raised,) = lift.wait_until(HOUR_S)
     assert (seconds(raised.t_us), raised.confidence) == (30, Confidence.POSSIBLE)
@@ -247,7 +247,7 @@ def test_a_load_unseen_by_the_sensor_may_be_somebody_between_landings():
 
 
 def test_somebody_seen_in_a_moving_car_is_inside_whatever_the_doors_say():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, door=None)
     lift.at(10, TRAPPED_BETWEEN, door=None, passenger=0)
     (raised,) = lift.wait_until(HOUR_S)
@@ -257,7 +257,7 @@ def test_somebody_seen_in_a_moving_car_is_inside_whatever_the_doors_say():
 
 @pytest.mark.parametrize(("stay_s", "expected"), [(4.9, [50]), (5, [])])
 def test_without_doors_a_stay_at_a_landing_lets_people_out(stay_s, expected):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, door=None)
     lift.at(10, TRAPPED_AT_LANDING, door=None, passenger=0)
     lift.at(10 + stay_s, RUNNING, door=None, passenger=0)
@@ -267,7 +267,7 @@ def test_without_doors_a_stay_at_a_landing_lets_people_out(stay_s, expected):
 
 
 def test_without_doors_the_alarm_ends_when_the_car_goes_on_from_a_landing():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, door=None, passenger=None)
     lift.wait_until(60)
     lift.at(60, RUNNING, door=None, passenger=None, speed_mps=0.3)
@@ -281,7 +281,7 @@ def test_without_doors_the_alarm_ends_when_the_car_goes_on_from_a_landing():
 
 
 def test_the_onset_is_when_the_doors_are_shut():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING, codes=(8,))
     lift.at(10, TRAPPED_AT_LANDING, codes=(8,), door=Door.CLOSING)
     lift.at(13.5, TRAPPED_AT_LANDING, codes=(8,))
@@ -290,7 +290,7 @@ def test_the_onset_is_when_the_doors_are_shut():
 
 
 def test_it_moves_only_once_however_the_doors_flap():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING, codes=(8,))
     lift.at(10, TRAPPED_AT_LANDING, codes=(8,), door=Door.CLOSING)
     for t in range(12, 80, 2):
@@ -300,7 +300,7 @@ def test_it_moves_only_once_however_the_doors_flap():
 
 
 def test_doors_that_never_come_to_be_shut_count_from_when_they_began_to_close():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING, codes=(2,))
     lift.at(10, TRAPPED_AT_LANDING, codes=(2,), door=Door.CLOSING)
     (raised,) = lift.wait_until(HOUR_S)

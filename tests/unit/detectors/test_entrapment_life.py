@@ -18,6 +18,7 @@ from tests.unit.detectors.story import (
     TRAPPED_AT_LANDING,
     TRAPPED_BETWEEN,
     Lift,
+    RescueLift,
     joined,
     us,
 )
@@ -34,26 +35,26 @@ def test_the_defaults_are_those_of_the_domain():
 
 
 def test_per_lift_parameters_shorten_the_windows():
-    lift = Lift(between_landings_window_s=3, at_landing_window_s=5.5, urgent_window_s=1)
+    lift = RescueLift(between_landings_window_s=3, at_landing_window_s=5.5, urgent_window_s=1)
     lift.at(0, TRAPPED_BETWEEN)
     (raised,) = lift.wait_until(100)
     assert lift.raised() == [3]
     assert raised.thresholds["window_us"] == 3_000_000
-    at_landing = Lift(at_landing_window_s=5.5)
+    at_landing = RescueLift(at_landing_window_s=5.5)
     at_landing.at(0, TRAPPED_AT_LANDING)
     at_landing.wait_until(100)
     assert at_landing.raised() == [5.5]
 
 
 def test_an_urgent_window_longer_than_the_class_window_does_not_lengthen_it():
-    lift = Lift(between_landings_window_s=3)
+    lift = RescueLift(between_landings_window_s=3)
     lift.at(0, TRAPPED_BETWEEN, button=1)
     lift.wait_until(100)
     assert lift.raised() == [3]
 
 
 def test_motion_ends_the_stop_and_the_window_starts_anew():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(29, RUNNING)
     lift.at(29.5, TRAPPED_BETWEEN)
@@ -64,7 +65,7 @@ def test_motion_ends_the_stop_and_the_window_starts_anew():
 
 @pytest.mark.parametrize(("pause_s", "expected_s"), [(10, 60), (10.5, 90.5)])
 def test_a_time_without_a_class_is_bridged_up_to_the_interruption_limit(pause_s, expected_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.every(1, 20, 20 + pause_s, TRAPPED_AT_LANDING, door=Door.OPENING)
     lift.at(20 + pause_s, TRAPPED_AT_LANDING)
@@ -73,7 +74,7 @@ def test_a_time_without_a_class_is_bridged_up_to_the_interruption_limit(pause_s,
 
 
 def test_a_window_is_completed_only_while_a_class_holds():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.at(58, TRAPPED_AT_LANDING, door=Door.OPENING)
     lift.wait_until(63)
@@ -84,7 +85,7 @@ def test_a_window_is_completed_only_while_a_class_holds():
 
 
 def test_both_classes_share_one_onset():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.at(40, TRAPPED_BETWEEN)
     assert lift.said() == [("raised", BETWEEN, 40)]
@@ -92,7 +93,7 @@ def test_both_classes_share_one_onset():
 
 
 def test_a_change_of_class_shorter_than_its_hold_is_not_told():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(40, TRAPPED_AT_LANDING)
     lift.at(49, TRAPPED_BETWEEN)
@@ -107,7 +108,7 @@ def test_a_change_of_class_shorter_than_its_hold_is_not_told():
 
 
 def test_a_tick_completes_at_its_very_time_and_not_before():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     assert lift.wait_until(29.999999) == []
     assert len(lift.wait_until(30)) == 1
@@ -115,14 +116,14 @@ def test_a_tick_completes_at_its_very_time_and_not_before():
 
 
 def test_a_frame_that_tells_nothing_moves_the_time_all_the_same():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     (raised,) = lift.at(100)
     assert (raised.t_us, raised.last_seen_us) == (us(30), us(0))
 
 
 def test_evidence_names_criteria_values_and_what_is_unknown():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, height_m=12.5, floor=7, power=0, passenger=3)
     (raised,) = lift.wait_until(30)
     assert raised.criteria == {
@@ -187,7 +188,7 @@ def test_evidence_names_criteria_values_and_what_is_unknown():
     ],
 )
 def test_a_criterion_is_true_false_or_unknown(told, criterion, expected):
-    lift = Lift()
+    lift = RescueLift()
     if "door" in told:
         lift.at(0, passenger=1, door=2)  # latched before
     lift.at(10, joined(TRAPPED_BETWEEN, told))
@@ -196,7 +197,7 @@ def test_a_criterion_is_true_false_or_unknown(told, criterion, expected):
 
 
 def test_a_door_that_was_never_told_is_unknown_in_the_evidence():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, door=None)
     (raised,) = lift.wait_until(1000)
     assert raised.criteria["door_not_opening"] is None
@@ -204,7 +205,7 @@ def test_a_door_that_was_never_told_is_unknown_in_the_evidence():
 
 
 def test_a_cleared_transition_shows_the_open_doors():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.alive_until(69)
     lift.at(70, OPEN_AT_LANDING)

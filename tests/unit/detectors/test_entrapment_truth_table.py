@@ -13,6 +13,7 @@ from tests.unit.detectors.story import (
     TRAPPED_AT_LANDING,
     TRAPPED_BETWEEN,
     Lift,
+    RescueLift,
     seconds,
     us,
 )
@@ -26,7 +27,7 @@ FOREVER_S = 3600
 @pytest.mark.parametrize("speed_mps", [0.05, -0.05, 0.06, 2.5, -2.5])
 @pytest.mark.parametrize("car", [0, 1, None])
 def test_a_speed_of_5_cm_a_second_or_more_is_moving_whatever_the_car_says(speed_mps, car):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=car, speed_mps=speed_mps)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
@@ -34,21 +35,21 @@ def test_a_speed_of_5_cm_a_second_or_more_is_moving_whatever_the_car_says(speed_
 
 @pytest.mark.parametrize("speed_mps", [0.0, 0.049, -0.049, None])
 def test_car_0_below_that_speed_or_without_one_is_stopped(speed_mps):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=0, speed_mps=speed_mps)
     lift.wait_until(FOREVER_S)
     assert lift.said() == [("raised", BETWEEN, 30)]
 
 
 def test_car_unknown_with_a_known_speed_is_stopped():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=None, speed_mps=0.0)
     lift.wait_until(FOREVER_S)
     assert lift.said() == [("raised", BETWEEN, 30)]
 
 
 def test_car_and_speed_unknown_is_not_stopped():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=None, speed_mps=None)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
@@ -59,7 +60,7 @@ def test_car_and_speed_unknown_is_not_stopped():
     [(TRAPPED_BETWEEN, BETWEEN, 90), (TRAPPED_AT_LANDING, LANDING, 180)],
 )
 def test_car_1_below_that_speed_counts_only_after_three_windows(state, kind, expected_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, state, car=1, speed_mps=0.0)
     lift.alive_until(expected_s - 0.000001)
     assert lift.said() == []
@@ -70,21 +71,21 @@ def test_car_1_below_that_speed_counts_only_after_three_windows(state, kind, exp
 
 
 def test_car_1_with_the_button_counts_after_three_short_windows():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=1, button=1)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [30]
 
 
 def test_car_1_without_a_speed_is_not_stopped():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, car=1, speed_mps=None)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
 
 
 def test_a_speed_from_before_the_car_stopped_is_forgotten():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(10, car=0)
     lift.wait_until(FOREVER_S)
@@ -92,7 +93,7 @@ def test_a_speed_from_before_the_car_stopped_is_forgotten():
 
 
 def test_a_speed_from_before_the_car_started_is_forgotten():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(10, car=1)
     lift.wait_until(FOREVER_S)
@@ -104,7 +105,7 @@ def test_a_speed_from_before_the_car_started_is_forgotten():
 
 @pytest.mark.parametrize("door", [Door.CLOSING, Door.CLOSED])
 def test_presence_is_latched_while_the_doors_are_closing_or_closed(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING, door=door)
     lift.at(5, RUNNING, door=Door.CLOSED, passenger=0)
     lift.at(10, TRAPPED_AT_LANDING, passenger=0, codes=(3,))
@@ -115,7 +116,7 @@ def test_presence_is_latched_while_the_doors_are_closing_or_closed(door):
 
 
 def test_presence_while_the_doors_are_open_is_not_latched():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING, passenger=1)
     lift.at(5, OPEN_AT_LANDING, passenger=0)
     lift.at(10, TRAPPED_AT_LANDING, passenger=0)
@@ -125,7 +126,7 @@ def test_presence_while_the_doors_are_open_is_not_latched():
 
 
 def test_a_later_false_does_not_release_the_latch():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.every(1, 1, 29, TRAPPED_BETWEEN, passenger=0)
     assert lift.said() == []
@@ -134,14 +135,14 @@ def test_a_later_false_does_not_release_the_latch():
 
 
 def test_the_latch_is_released_only_by_open_doors_in_the_zone():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(1, RUNNING, door=Door.OPEN, passenger=0)  # open outside the zone
     lift.at(5, TRAPPED_AT_LANDING, door=Door.OPENING, passenger=0)  # only opening
     lift.at(9, TRAPPED_AT_LANDING, passenger=0)
     lift.wait_until(71)
     assert lift.raised() == [69]
-    freed = Lift()
+    freed = RescueLift()
     freed.at(0, RUNNING)
     freed.at(5, OPEN_AT_LANDING, passenger=0)
     freed.at(9, TRAPPED_AT_LANDING, passenger=0)
@@ -150,7 +151,7 @@ def test_the_latch_is_released_only_by_open_doors_in_the_zone():
 
 
 def test_presence_never_reported_is_unknown():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=None)
     (raised,) = lift.wait_until(FOREVER_S)
     assert lift.said() == [("raised", BETWEEN, 30)]
@@ -159,7 +160,7 @@ def test_presence_never_reported_is_unknown():
 
 
 def test_nobody_inside_is_no_entrapment():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=0)
     lift.at(1000, TRAPPED_AT_LANDING, passenger=0, button=1)
     lift.wait_until(FOREVER_S)
@@ -168,7 +169,7 @@ def test_nobody_inside_is_no_entrapment():
 
 @pytest.mark.parametrize("door", [None, Door.UNKNOWN, Door.HELD, Door.LOCKED])
 def test_somebody_never_seen_behind_closed_doors_is_possibly_inside(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, door=door)
     (raised,) = lift.wait_until(FOREVER_S)
     assert raised.confidence is Confidence.POSSIBLE
@@ -176,18 +177,18 @@ def test_somebody_never_seen_behind_closed_doors_is_possibly_inside(door):
 
 @pytest.mark.parametrize("door", [Door.OPENING, Door.OPEN])
 def test_somebody_seen_only_at_open_doors_is_not_latched_inside(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, door=door)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
 
 
 def test_a_count_is_presence_and_gives_the_number_of_people():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=4)
     (raised,) = lift.wait_until(FOREVER_S)
     assert raised.values["people"] == 4
-    one_or_some = Lift()
+    one_or_some = RescueLift()
     one_or_some.at(0, TRAPPED_BETWEEN, passenger=1)
     assert one_or_some.wait_until(FOREVER_S)[0].values["people"] is None
 
@@ -196,7 +197,7 @@ def test_a_count_is_presence_and_gives_the_number_of_people():
 
 
 def test_between_landings_needs_the_zone_known_false():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, zone=None)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
@@ -204,7 +205,7 @@ def test_between_landings_needs_the_zone_known_false():
 
 @pytest.mark.parametrize("door", list(Door))
 def test_between_landings_does_not_ask_for_the_doors(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(1, TRAPPED_BETWEEN, door=door)
     lift.wait_until(FOREVER_S)
@@ -213,7 +214,7 @@ def test_between_landings_does_not_ask_for_the_doors(door):
 
 @pytest.mark.parametrize("door", [Door.CLOSING, Door.CLOSED, Door.LOCKED, Door.HELD])
 def test_at_a_landing_with_doors_known_and_not_opening(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(10, TRAPPED_AT_LANDING, door=door)
     lift.alive_until(FOREVER_S)
@@ -222,7 +223,7 @@ def test_at_a_landing_with_doors_known_and_not_opening(door):
 
 @pytest.mark.parametrize("door", [Door.OPENING, Door.OPEN])
 def test_at_a_landing_with_doors_opening_or_open_nobody_is_trapped(door):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(10, TRAPPED_AT_LANDING, door=door)
     lift.wait_until(FOREVER_S)
@@ -230,14 +231,14 @@ def test_at_a_landing_with_doors_opening_or_open_nobody_is_trapped(door):
 
 
 def test_at_a_landing_with_doors_never_told_nobody_is_known_to_be_trapped():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, door=None, button=1)
     lift.wait_until(FOREVER_S)
     assert lift.said() == []
 
 
 def test_at_a_landing_inside_unknown_counts_only_with_the_button():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, passenger=None)
     lift.wait_until(600)
     assert lift.said() == []
@@ -263,7 +264,7 @@ def test_escalators_and_walks_never_meet_lift_rules(unit):
 
 def test_the_window_is_30_s_between_landings_and_60_s_at_a_landing():
     for state, window_s in ((TRAPPED_BETWEEN, 30), (TRAPPED_AT_LANDING, 60)):
-        lift = Lift()
+        lift = RescueLift()
         lift.every(1, 0, window_s, state)
         assert lift.said() == []
         (raised,) = lift.at(window_s, state)
@@ -277,28 +278,28 @@ def test_the_window_is_30_s_between_landings_and_60_s_at_a_landing():
     "urgent", [{"button": 1}, {"codes": (90,)}, {"power": 1}, {"codes": (41,)}], ids=str
 )
 def test_the_window_is_10_s_with_the_button_or_without_mains(state, urgent):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, state, **urgent)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [10]
 
 
 def test_mains_off_shortens_the_window_only_for_a_person_inside():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=None, power=1)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [30]
 
 
 def test_the_supply_of_the_terminal_is_not_the_mains():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, terminal_power=1)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [30]
 
 
 def test_a_press_after_the_short_window_completes_it_at_once():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     found = lift.at(25, button=1)
     assert lift.raised() == [25]
@@ -306,13 +307,13 @@ def test_a_press_after_the_short_window_completes_it_at_once():
 
 
 def test_a_press_counts_until_the_stop_ends():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(3, button=1)
     lift.at(4, button=0)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [10]
-    moved = Lift()
+    moved = RescueLift()
     moved.at(0, TRAPPED_BETWEEN)
     moved.at(3, button=1)
     moved.at(4, RUNNING, button=0)
@@ -322,7 +323,7 @@ def test_a_press_counts_until_the_stop_ends():
 
 
 def test_a_stuck_button_stops_counting_when_the_doors_have_let_people_out():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, passenger=None, button=1)
     lift.at(5, door=Door.OPEN)
     for start_s in range(10, 200, 40):
@@ -334,7 +335,7 @@ def test_a_stuck_button_stops_counting_when_the_doors_have_let_people_out():
 
 
 def test_mains_back_before_the_short_window_lets_the_long_one_go_on():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, power=1)
     lift.at(9, power=0)
     lift.wait_until(FOREVER_S)
@@ -346,7 +347,7 @@ def test_mains_back_before_the_short_window_lets_the_long_one_go_on():
 
 @pytest.mark.parametrize("mode", [Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER])
 def test_inspection_and_fire_modes_in_the_first_stopped_frame_suppress(mode):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(10, TRAPPED_BETWEEN, mode=mode)
     lift.at(20, TRAPPED_BETWEEN, mode=Mode.NORMAL)
@@ -358,18 +359,18 @@ def test_inspection_and_fire_modes_in_the_first_stopped_frame_suppress(mode):
     "mode", [None, Mode.NORMAL, Mode.EMERGENCY_POWER, Mode.SEISMIC, Mode.UNKNOWN]
 )
 def test_other_modes_and_a_missing_one_do_not_suppress(mode):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, mode=mode)
     lift.wait_until(FOREVER_S)
     assert lift.raised() == [30]
 
 
 def test_out_of_service_suppresses_unless_a_person_is_latched():
-    empty = Lift()
+    empty = RescueLift()
     empty.at(0, TRAPPED_BETWEEN, mode=Mode.STOPPED, passenger=None)
     empty.wait_until(FOREVER_S)
     assert empty.said() == []
-    occupied = Lift()
+    occupied = RescueLift()
     occupied.at(0, TRAPPED_BETWEEN, mode=Mode.STOPPED)
     occupied.wait_until(FOREVER_S)
     assert occupied.raised() == [30]
@@ -377,7 +378,7 @@ def test_out_of_service_suppresses_unless_a_person_is_latched():
 
 @pytest.mark.parametrize("mode", [0, 2, 3, 4])
 def test_a_later_change_of_mode_neither_resets_nor_clears(mode):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(15, TRAPPED_BETWEEN, mode=mode)
     lift.wait_until(31)
@@ -388,12 +389,12 @@ def test_a_later_change_of_mode_neither_resets_nor_clears(mode):
 
 
 def test_after_an_opening_the_mode_is_taken_anew():
-    mechanic = Lift()
+    mechanic = RescueLift()
     mechanic.at(0, OPEN_AT_LANDING)
     mechanic.at(10, TRAPPED_AT_LANDING, mode=Mode.INSPECTION)
     mechanic.wait_until(FOREVER_S)
     assert mechanic.said() == []
-    passenger = Lift()
+    passenger = RescueLift()
     passenger.at(0, OPEN_AT_LANDING, mode=Mode.INSPECTION)
     passenger.at(10, TRAPPED_AT_LANDING, mode=Mode.NORMAL)
     passenger.alive_until(FOREVER_S)
@@ -404,7 +405,7 @@ def test_after_an_opening_the_mode_is_taken_anew():
 
 
 def test_while_one_class_is_active_the_other_only_updates_it():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(40, TRAPPED_AT_LANDING)
     lift.wait_until(FOREVER_S)
@@ -414,7 +415,7 @@ def test_while_one_class_is_active_the_other_only_updates_it():
 
 
 def test_doors_open_in_the_zone_end_it_at_the_instant_of_opening():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(40, TRAPPED_AT_LANDING)
     lift.at(45, OPEN_AT_LANDING)
@@ -425,7 +426,7 @@ def test_doors_open_in_the_zone_end_it_at_the_instant_of_opening():
 
 
 def test_nothing_else_ends_it():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(31, TRAPPED_BETWEEN, passenger=0)
     lift.at(40, RUNNING, passenger=0)

@@ -15,7 +15,7 @@ from tests.unit.detectors.story import (
     RUNNING,
     TRAPPED_AT_LANDING,
     TRAPPED_BETWEEN,
-    Lift,
+    RescueLift,
     joined,
     seconds,
     us,
@@ -36,7 +36,7 @@ def door_cycles(lift, n, start_s, passenger):
 
 
 def test_1_a_motionless_person_does_not_vanish():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, OPEN_AT_LANDING)
     lift.at(4, RUNNING, door=Door.CLOSING)
     lift.at(8, RUNNING, passenger=0)
@@ -46,7 +46,7 @@ def test_1_a_motionless_person_does_not_vanish():
 
 
 def test_2_a_sensor_stuck_off_does_not_silence_the_lift():
-    lift = Lift()
+    lift = RescueLift()
     t = door_cycles(lift, 20, 0, passenger=0)
     lift.at(t, RUNNING, passenger=0)
     lift.at(t + 10, TRAPPED_BETWEEN, passenger=0)
@@ -58,7 +58,7 @@ def test_2_a_sensor_stuck_off_does_not_silence_the_lift():
 
 
 def test_2_a_sensor_that_answers_is_believed_when_it_says_nobody():
-    lift = Lift()
+    lift = RescueLift()
     t = door_cycles(lift, 10, 0, passenger=0)
     t = door_cycles(lift, 1, t, passenger=1)
     t = door_cycles(lift, 10, t, passenger=0)
@@ -69,7 +69,7 @@ def test_2_a_sensor_that_answers_is_believed_when_it_says_nobody():
 
 
 def test_2_a_sensor_stuck_on_is_worth_no_more_than_none():
-    lift = Lift()
+    lift = RescueLift()
     t = door_cycles(lift, 20, 0, passenger=1)
     lift.at(t, RUNNING)
     lift.at(t + 10, TRAPPED_AT_LANDING)
@@ -83,26 +83,26 @@ def test_2_a_sensor_stuck_on_is_worth_no_more_than_none():
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_3_a_press_of_the_button_is_told_in_every_mode(mode):
-    lift = Lift()
+    lift = RescueLift()
     (raised,) = lift.at(0, TRAPPED_BETWEEN, mode=mode, button=1, passenger=0)
     assert (raised.kind, raised.t_us) == (BUTTON, us(0))
 
 
 def test_4_an_express_run_through_a_blind_zone_is_not_stopped():
-    lift = Lift()
+    lift = RescueLift()
     lift.every(1, 0, 240, RUNNING, zone=0)
-    blind = Lift()  # no speed sensor at all
+    blind = RescueLift()  # no speed sensor at all
     blind.every(1, 0, 240, RUNNING, zone=0, speed_mps=None)
     assert lift.said() == blind.said() == []
 
 
 def test_5_a_rider_in_a_parked_car_has_the_longer_window_and_the_button_decides():
-    waiting = Lift()
+    waiting = RescueLift()
     waiting.at(0, TRAPPED_AT_LANDING)
     waiting.at(58, OPEN_AT_LANDING)
     waiting.wait_until(FOREVER_S)
     assert waiting.said() == []
-    calling = Lift()
+    calling = RescueLift()
     calling.at(0, TRAPPED_AT_LANDING)
     calling.at(5, button=1)
     calling.wait_until(11)
@@ -110,7 +110,7 @@ def test_5_a_rider_in_a_parked_car_has_the_longer_window_and_the_button_decides(
 
 
 def test_6_a_rescue_device_ends_it_by_itself_with_its_duration():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     lift.at(10, TRAPPED_BETWEEN, power=1, codes=(41,))
     lift.at(25, RUNNING, speed_mps=0.1, power=1)
@@ -123,7 +123,7 @@ def test_6_a_rescue_device_ends_it_by_itself_with_its_duration():
 
 
 def test_6_a_rescue_device_that_is_quicker_than_the_window_raises_nothing():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, power=1)
     lift.at(8, RUNNING, speed_mps=0.1, power=1)
     lift.at(15, TRAPPED_AT_LANDING, power=1)
@@ -135,7 +135,7 @@ def test_6_a_rescue_device_that_is_quicker_than_the_window_raises_nothing():
 @pytest.mark.parametrize("period_s", [0.5, 1, 2, 5, 9])
 @pytest.mark.parametrize("presence", [1, None])
 def test_7_a_flapping_zone_switch_neither_resets_nor_raises_again(period_s, presence):
-    lift = Lift()
+    lift = RescueLift()
     lift.all_at_once(
         [
             (
@@ -155,7 +155,7 @@ def test_7_a_flapping_zone_switch_neither_resets_nor_raises_again(period_s, pres
 @pytest.mark.parametrize("other", [Door.OPENING, Door.HELD, Door.CLOSING])
 @pytest.mark.parametrize("period_s", [1, 2, 5, 9])
 def test_7_a_flapping_door_switch_neither_resets_nor_raises_again(other, period_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     doors = [other if int(t / period_s) % 2 else Door.CLOSED for t in range(1200)]
     lift.all_at_once([(t, {**TRAPPED_AT_LANDING, "door": d}) for t, d in enumerate(doors) if t])
@@ -165,7 +165,7 @@ def test_7_a_flapping_door_switch_neither_resets_nor_raises_again(other, period_
 
 
 def test_7_a_door_switch_that_says_open_for_an_instant_frees_nobody():
-    lift = Lift()
+    lift = RescueLift()
     flaps = []
     for t in range(600):
         flaps.append((t, {**TRAPPED_AT_LANDING, "passenger": int(t == 0)}))
@@ -176,7 +176,7 @@ def test_7_a_door_switch_that_says_open_for_an_instant_frees_nobody():
 
 @pytest.mark.parametrize("half_period_s", [0.5, 1, 2])
 def test_7_doors_that_stand_open_while_the_zone_flickers_let_people_out(half_period_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, RUNNING)
     flicker = [
         (10 + i * half_period_s, {**OPEN_AT_LANDING, "zone": i % 2, "passenger": i // 8 % 2})
@@ -189,7 +189,7 @@ def test_7_doors_that_stand_open_while_the_zone_flickers_let_people_out(half_per
 
 
 def test_7_an_alarm_ends_at_the_first_instant_of_an_opening_with_a_flickering_zone():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.alive_until(69)
     lift.at(70, OPEN_AT_LANDING)
@@ -201,7 +201,7 @@ def test_7_an_alarm_ends_at_the_first_instant_of_an_opening_with_a_flickering_zo
 
 
 def test_7_after_the_release_a_new_case_needs_its_own_window():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING)
     lift.alive_until(69)
     lift.at(70, OPEN_AT_LANDING)
@@ -214,7 +214,7 @@ def test_7_after_the_release_a_new_case_needs_its_own_window():
 
 @pytest.mark.parametrize("gap_s", [100, 3600, 86400])
 def test_8_a_telemetry_gap_neither_resets_a_window_nor_clears(gap_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(5)  # tells nothing
     (raised,) = lift.at(gap_s, TRAPPED_BETWEEN)
@@ -225,12 +225,12 @@ def test_8_a_telemetry_gap_neither_resets_a_window_nor_clears(gap_s):
 
 
 def test_8_a_frame_after_the_window_comes_too_late_to_prevent():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.at(30.5, OPEN_AT_LANDING)
     lift.wait_until(40)
     assert lift.said() == [("raised", BETWEEN, 30), ("cleared", BETWEEN, 30.5)]
-    exact = Lift()
+    exact = RescueLift()
     exact.at(0, TRAPPED_BETWEEN)
     exact.at(30, OPEN_AT_LANDING)
     exact.wait_until(40)
@@ -256,7 +256,7 @@ def test_9_in_a_power_cut_every_lift_keeps_its_own_case_and_clock():
 
 @pytest.mark.parametrize("late_s", [0, 29, 30])
 def test_10_late_evidence_ends_what_a_tick_raised(late_s):
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     (raised,) = lift.wait_until(35)
     (cleared,) = lift.at(late_s, RUNNING)
@@ -266,7 +266,7 @@ def test_10_late_evidence_ends_what_a_tick_raised(late_s):
 
 
 def test_10_late_frames_that_agree_change_nothing():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN)
     lift.wait_until(35)
     lift.at(10, TRAPPED_BETWEEN)
@@ -276,7 +276,7 @@ def test_10_late_frames_that_agree_change_nothing():
 
 
 def test_10_after_late_evidence_the_next_condition_has_its_own_onset():
-    lift = Lift()
+    lift = RescueLift()
     lift.at(0, TRAPPED_AT_LANDING, codes=(3,))
     lift.wait_until(100)
     lift.at(40, TRAPPED_AT_LANDING, door=Door.OPENING)

@@ -97,7 +97,7 @@ def test_a_door_switch_that_sticks_at_open_makes_nothing_of_its_rides(lift):
 def test_a_door_switch_that_chatters_makes_nothing_of_a_ride(lift):
     lift.at(0, SHUT)
     lift.all_at_once([(t, {**RIDE, "door": 2 + 2 * (t % 2)}) for t in range(1, 40)])
-    assert not lift.found
+    assert not [t for t in lift.found if t.kind in (AWAY, RUNS)]
 
 
 def test_doors_that_part_on_a_ride(lift):

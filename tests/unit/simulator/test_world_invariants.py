@@ -217,4 +217,4 @@ def test_inspection_mode_is_told():
     assert len(stuck) > 10
     assert (stuck["mode"] == Mode.INSPECTION).all()
     assert own["mode"][-1] in (Mode.NORMAL, Mode.INSPECTION)
-    assert not [e for e in demo.fleet.truth() if e.lift == 5]
+    assert {e.kind for e in demo.fleet.truth() if e.lift == 5} == {FindingKind.SPECIAL_MODE}
