@@ -105,7 +105,7 @@ async def test_a_service_repeats_itself_from_its_own_table(stack: Stack, tmp_pat
         code, out, err = await hoistway("replay", str(recording), "--to", "detectors", "--json")
         assert code == 0, err
         wanted = told(out)
-        assert {s.kind for s in wanted} == {"entrapment_at_landing", "alarm_button"}
+        assert {s.kind for s in wanted} >= {"entrapment_at_landing", "alarm_button"}
         live = await stored(rig, frames, len(wanted))
         by_us = live[0].t_us - wanted[0].t_us  # a recording keeps the scenario's own time
         assert [s.later(0) for s in live] == [s.later(by_us) for s in wanted]

@@ -161,7 +161,7 @@ def test_equal_rules_differ_in_nothing(small, capsys):
         ("delay_p99_s=-1", 1),
         ("entrapment_at_landing.false=1000", 0),
         ("recal=1", 2),
-        ("overspeed.recall=1", 2),
+        ("sequence_gaps.recall=1", 2),
         ("recall=much", 2),
     ],
 )
@@ -214,8 +214,8 @@ def test_errors_are_one_line(small, capsys, tmp_path, arguments, code, says):
 
 async def test_ctrl_c_ends_the_workers_too_and_says_nothing_more():
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service", "score", "city-weekday", "--lifts", "200",
-        "--slices", "2", "--workers", "2", "--hours", "2",
+        sys.executable, "-m", "service", "score", "city-weekday", "--lifts", "1000",
+        "--slices", "2", "--workers", "2", "--hours", "12",
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip

@@ -84,10 +84,10 @@ def test_check_only_reads(command, file):
 
 
 def test_an_alarm_that_no_detector_raises_cannot_be_expected(command, file):
-    file.write_text(SCENARIO.replace("entrapment_between_landings", "overspeed"))
+    file.write_text(SCENARIO.replace("entrapment_between_landings", "sequence_gaps"))
     status, _, err = command("--check", str(file))
     assert status == 2
-    assert f"{file}:17: alarm is overspeed, which no detector finds yet" in err
+    assert f"{file}:17: alarm is sequence_gaps, which no detector finds yet" in err
 
 
 def test_the_judge_passes_what_is_as_expected(command, file, tmp_path):
@@ -103,12 +103,13 @@ def test_the_judge_passes_what_is_as_expected(command, file, tmp_path):
 
 def test_the_judge_lists_what_differs(command, file):
     late = SCENARIO.replace('["20 s", "2 min"]', '["20 s", "25 s"]', 1).partition("\n[[expect]]")
-    file.write_text(late[0] + late[1] + late[2].partition("\n[[expect]]")[0])
+    strict = late[0].replace("[fleet]", 'other_alarms = "none"\n\n[fleet]', 1)
+    file.write_text(strict + late[1] + late[2].partition("\n[[expect]]")[0])
     status, out, err = command(str(file), "--judge")
     assert status == 1
     assert "passed False" in out
     lines = err.splitlines()
-    assert re.match(rf"{re.escape(str(file))}:16: too late: entrapment_between_landings", lines[0])
+    assert re.match(rf"{re.escape(str(file))}:18: too late: entrapment_between_landings", lines[0])
     assert re.match(rf"{re.escape(str(file))}: extra: alarm_button on unit 1 at", lines[1])
 
 
