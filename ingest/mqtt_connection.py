@@ -141,8 +141,18 @@ class Connection:
             ) from error
         finally:
             await _cancelled(entering)
+            self._look_at_refusal()
         if not self._clean:
             self._tick()
+
+    def _look_at_refusal(self) -> None:
+        """Take the library's own word of a refusal, which we have told already, off its hands.
+
+        Else asyncio would log, whenever memory is next tidied up, that nobody asked for it.
+        """
+        connected = self._client._connected  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if connected.done() and not connected.cancelled():
+            connected.exception()
 
     @property
     def next_receipt(self) -> int:

@@ -23,11 +23,14 @@ from service.parameters import LaneParameters
 from service.recovery import repeat_parameters
 from service.registrar import load_fleet
 from telemetry.batch import FrameBatch
-from telemetry.findings import Change, ClearReason, FindingKind
+from telemetry.findings import FINDINGS, Change, ClearReason, FindingKind
 from telemetry.transitions import Transition
 
 UNDECIDED_US: Final = 1_000_000
 """Open doors are believed after they stood open for so long (``release_hold_s``)."""
+LONGEST_BRIDGE_US: Final = 120_000_000
+"""Other findings end at the instant at which their condition did, and that is known so much later
+at most."""
 
 
 class Found(NamedTuple):
@@ -69,7 +72,9 @@ class Backtest:
 
     def _decided_us(self, found: Found) -> int:
         """Return up to when frames alone decide: later, time passes by ticks, until the end."""
-        return self.last_frame_us.get(found.elevator_id, 0) - UNDECIDED_US
+        known_us = self.last_frame_us.get(found.elevator_id, 0)
+        life_safety = FINDINGS[found.kind].life_safety
+        return known_us - (UNDECIDED_US if life_safety else LONGEST_BRIDGE_US)
 
 
 async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> Backtest:

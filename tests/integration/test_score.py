@@ -218,6 +218,8 @@ async def test_ctrl_c_ends_the_workers_too_and_says_nothing_more():
         "--slices", "2", "--workers", "2", "--hours", "12",
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        # whoever runs the tests in the background has SIGINT ignored, and children inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     first = await process.stderr.readline()
