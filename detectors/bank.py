@@ -375,7 +375,7 @@ class Bank:
         params = self._params.of(detector.name, rows)
         try:
             stepped = detector.step(touched.before[detector.name], shared, params)
-            after = _checked(detector, stepped.state)
+            after = _checked(detector, stepped.state, len(rows))
         except Exception as error:  # noqa: BLE001  # any bug of a rule; one lift pays, and is shown
             if len(rows) == 1:
                 text = f"{type(error).__name__}: {error}"
@@ -404,9 +404,13 @@ def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...
                 converted(key, specs[key][1], value)
 
 
-def _checked(detector: Detector, state: State) -> Mapping[str, NDArray[Any]]:
-    """Return a detector's new fields; one that it forgot is an error of its own."""
-    return {f.name: state[f.name] for f in detector.layout}
+def _checked(detector: Detector, state: State, m: int) -> Mapping[str, NDArray[Any]]:
+    """Return a detector's new fields; one that it forgot, or of another shape, is its error."""
+    after = {f.name: state[f.name] for f in detector.layout}
+    for f in detector.layout:
+        if np.shape(after[f.name]) != (m, *f.shape):
+            raise ValueError(f"{f.name} has shape {np.shape(after[f.name])} for {m} lifts")
+    return after
 
 
 def _carry(shared: LiftFrames, after: Records) -> None:

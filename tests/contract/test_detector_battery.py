@@ -502,6 +502,22 @@ def test_an_exception_costs_only_the_lift_at_fault(detector):
     assert bank.next_due_us() >= healthy.next_due_us()
 
 
+def test_state_of_a_wrong_shape_is_a_failure_of_its_detector_alone():
+    class Misshapen(Poisoned):
+        def step(self, state, batch, params):
+            stepped = self.real.step(state, batch, params)
+            name = self.layout[0].name
+            return stepped._replace(state={**stepped.state, name: np.zeros(len(state) + 1)})
+
+    wrong, sound = Misshapen(BANK[1]), BANK[0]
+    bank = Bank(2, detectors=(sound, wrong))
+    outcome = bank.step(batch_of([0, 1], [{"time_us": START_US, "button": 1}] * 2))
+    assert {(f.row, f.detector) for f in outcome.failed} == {(0, wrong.name), (1, wrong.name)}
+    assert all("has shape" in f.error for f in outcome.failed)
+    bank.adopt(outcome)
+    assert (bank.records([0, 1])["heard"]["time_us"] == START_US).all()
+
+
 def test_rows_need_not_be_adjacent_and_time_never_runs_backwards_on_a_lift():
     fleet = random_fleet(7, 4, 60)
     shuffled = [by_time(fleet)]
