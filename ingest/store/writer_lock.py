@@ -56,8 +56,8 @@ async def acquire(
         await asyncio.sleep(poll_s)
     try:
         row = await fetchrow(conn, "begin epoch", queries()["next_epoch"], lane)
-    except BaseException:
-        conn.terminate()  # the lock must not stay with somebody who has no epoch
+    except BaseException:  # also when cancelled: the lock must not stay with who has no epoch
+        conn.terminate()
         raise
     return Lease(lane, row["epoch"], lost)
 

@@ -19,8 +19,8 @@ from service.commands.failures import SETTINGS, CommandError
 from service.compare import trial
 from service.compare.compared import Compared
 from service.compare.live import of_live
+from service.replay.choosing import choice_of
 from service.replay.stored import Choice
-from service.times import MAX_US, MIN_US, read
 
 WIDTH: Final = 150
 """Columns of the tables where no terminal says how wide it is."""
@@ -80,7 +80,7 @@ def compare(  # noqa: PLR0913, PLR0917 - a command's options
     as_json: Annotated[bool, typer.Option("--json", help="Everything as JSON.")] = False,
 ) -> int:
     """List what other parameters or detectors would have said, with evidence."""
-    choice = _choice(elevator, from_, until)
+    choice = choice_of(elevator, from_, until)
     if live:
         if source or parameters or candidate:
             raise CommandError(
@@ -108,26 +108,6 @@ def _candidate(parameters: Path | None, detectors: str) -> Candidate:
         option = "--candidate" if detectors else "--parameters"
         raise CommandError(f"{option}: {error}", SETTINGS) from error
     return rival
-
-
-def _choice(codes: list[str] | None, from_: str, until: str) -> Choice:
-    choice = Choice(
-        tuple(codes or ()),
-        _instant("--from", from_) if from_ else MIN_US,
-        _instant("--until", until) if until else MAX_US,
-    )
-    if choice.from_us >= choice.to_us:
-        raise CommandError("--from must lie before --until", SETTINGS)
-    return choice
-
-
-def _instant(option: str, text: str) -> int:
-    t_us = read(text)
-    if t_us is None:
-        raise CommandError(
-            f"{option} is {text!r}: give RFC 3339 with offset, as 2026-11-22T08:15:30Z", SETTINGS
-        )
-    return t_us
 
 
 def _cores() -> int:

@@ -15,6 +15,7 @@ import typer
 
 from service.clock import SystemClock
 from service.commands.failures import SETTINGS, CommandError
+from service.replay.choosing import choice_of
 from service.replay.files import Opened, open_files
 from service.replay.finding import find
 from service.replay.sending import SourceFeed
@@ -23,7 +24,6 @@ from service.settings import load
 from service.simulate.plan import Run, speed_of
 from service.simulate.publishing import published
 from service.simulate.telling import tell
-from service.times import MAX_US, MIN_US, read
 from simulator.publishing.live import start_of_run
 from simulator.recordings.layout import RecordingError
 from simulator.recordings.moved import Moved
@@ -132,7 +132,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a command's options
         raise CommandError("--speed is for the broker; detectors are always max", SETTINGS)
     if not database and (elevator or from_ or until):
         raise CommandError("--elevator, --from and --until need --database", SETTINGS)
-    choice = _choice(elevator, from_, until)
+    choice = choice_of(elevator, from_, until)
     with _opened(source or [], choice if database else None, code) as opened:
         pace = speed_of(speed or ("1" if opened.slow else "max"))
         manner = Manner(
@@ -158,26 +158,6 @@ def _opened(paths: list[Path], choice: Choice | None, code: str) -> Iterator[Ope
         return
     with open_stored(load().database, choice) as source:
         yield Opened(source, source.end_us, slow=True)
-
-
-def _choice(codes: list[str] | None, from_: str, until: str) -> Choice:
-    choice = Choice(
-        tuple(codes or ()),
-        _instant("--from", from_) if from_ else MIN_US,
-        _instant("--until", until) if until else MAX_US,
-    )
-    if choice.from_us >= choice.to_us:
-        raise CommandError("--from must lie before --until", SETTINGS)
-    return choice
-
-
-def _instant(option: str, text: str) -> int:
-    t_us = read(text)
-    if t_us is None:
-        raise CommandError(
-            f"{option} is {text!r}: give RFC 3339 with offset, as 2026-11-22T08:15:30Z", SETTINGS
-        )
-    return t_us
 
 
 def _replayed(opened: Opened, manner: Manner) -> int:
