@@ -108,30 +108,46 @@ class Segments:
 
     def last(self, marks: Bools) -> Ints:
         """Return the index of the last marked element so far in the row; its head if none."""
-        return np.maximum.accumulate(np.where(marks | self.is_head, self.index, 0))
+        if not marks.any():
+            return self.head_at.take(self.row)
+        at, lengths = self._runs(marks)
+        return at.repeat(lengths)
 
     def hold(self, values: NDArray[Any], marks: Bools) -> NDArray[Any]:
         """Carry the value of the last marked element (or the head) forward."""
-        return values[self.last(marks)]
+        if not marks.any():
+            return values.take(self.head_at).take(self.row)
+        at, lengths = self._runs(marks)
+        return values.take(at).repeat(lengths)
+
+    def _runs(self, marks: Bools) -> tuple[Ints, Ints]:
+        """Return where a value begins to be held, and over how many elements."""
+        at = np.flatnonzero(marks | self.is_head)
+        lengths = np.empty_like(at)
+        np.subtract(at[1:], at[:-1], out=lengths[:-1])
+        lengths[-1:] = len(self) - at[-1:]
+        return at, lengths
 
     def latch(self, sets: Bools, resets: Bools) -> Bools:
         """Return whether a latch is set after each element.
 
         At heads ``sets`` is the carried latch; an element with both marks ends up reset.
         """
+        if not sets.any():
+            return np.zeros(len(self), np.bool_)
         return self.hold(sets & ~resets, sets | resets)
 
     def prior(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the value of the element before, within the row; a head gives its own."""
-        return values[self.before]
+        return values.take(self.before)
 
     def rises(self, held: Bools) -> Bools:
         """Mark frames at which a condition begins to hold; never a head."""
-        return held & ~held[self.before]
+        return held & ~held.take(self.before)
 
     def changes(self, values: NDArray[Any]) -> Bools:
         """Mark frames whose value differs from the one before; never a head."""
-        return values != values[self.before]
+        return values != values.take(self.before)
 
     def first(self, marks: Bools) -> Bools:
         """Keep the first mark of each row."""
@@ -145,6 +161,8 @@ class Segments:
         A reset forgets the marks before its element, not the one at it. ``carried``, shape (m,),
         is the count before the head's own mark.
         """
+        if not (carried.any() or marks.any()):
+            return np.zeros(len(self), np.int64)
         weight = marks.astype(np.int64)
         through = np.cumsum(weight)
         excluded = through - weight
@@ -220,6 +238,8 @@ class Timeline:
 
     def since(self, starts: Bools, carried_us: Ints) -> Ints:
         """Return the time of the last start so far; before the first one the carried time (m,)."""
+        if not starts.any():
+            return carried_us.take(self.segments.row)
         times = self.t_us.copy()
         times[self.segments.head_at] = carried_us
         return self.segments.hold(times, starts)
