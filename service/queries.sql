@@ -132,7 +132,7 @@ SELECT pg_notify('hoistway_registry', $1);
 
 -- score_elevators: what the registry says about the lifts of a truth file
 SELECT id, code, sticker, unit, building, address, district, maintainer, use_unit, insurer, policy,
-       model, rated_speed_mps, params
+       model, rated_speed_mps
 FROM elevators WHERE code = ANY($1::text[]) ORDER BY id;
 
 -- score_transitions: what was found on some lifts in a span of event time, in order, and when
@@ -270,3 +270,25 @@ WHERE v.id < $1 AND EXISTS (
     SELECT FROM parameter_changes c WHERE c.version = v.id
         AND ($3::text IS NULL OR c.scope = $3) AND ($4::text IS NULL OR c.subject = $4))
 ORDER BY v.id DESC LIMIT $2;
+
+-- parameter_times: when each version was set
+SELECT id, at FROM parameter_versions ORDER BY id;
+
+-- parameter_openings: the first listed batch of every lane, and those that brought a version
+-- Without frames it was written for the change, at its instant; else the change came behind the
+-- batch before. ``tied``: frames of that one arrived at the very instant, so it counts 1 us later.
+WITH b AS (
+    SELECT lane, id, parameters, now_us, min_time IS NULL AS is_tick,
+           lag(parameters) OVER w AS parameters_before, lag(now_us) OVER w AS before_us,
+           lag(min_time) OVER w AS min_time, lag(max_time) OVER w AS max_time
+    FROM batches WINDOW w AS (PARTITION BY lane ORDER BY id)
+), changed AS (
+    SELECT *, CASE WHEN is_tick THEN now_us ELSE before_us END AS at_us
+    FROM b WHERE parameters_before IS DISTINCT FROM parameters
+)
+SELECT lane, id, now_us, parameters, at_us,
+       EXISTS (SELECT FROM frames f WHERE f.batch = c.id - 1
+               AND f.time BETWEEN c.min_time AND c.max_time
+               AND f.received_at = TIMESTAMPTZ 'epoch' + c.at_us * INTERVAL '1 microsecond'
+       )::int AS tied
+FROM changed c ORDER BY lane, id;

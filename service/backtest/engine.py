@@ -19,6 +19,7 @@ from detectors.contract import Detector
 from detectors.parameters import thresholds
 from ingest import assemble
 from ingest.assemble import NOTHING_STORED, AssembleParams, Settled
+from service.backtest.judging import Judging, Versions
 from service.backtest.leaps import leaps
 from service.backtest.memory import KeyMemory
 from service.backtest.stages import Stage, Stages
@@ -72,10 +73,16 @@ class Engine:
         Those whose frames come here, ascending.
     candidate
         Other rules that see the same frames in the same pass.
+    versions
+        Of stored frames, the parameters that judged them; else those of ``registry`` count.
     """
 
     def __init__(
-        self, registry: Sequence[RegistryRow], lifts: Sequence[int], candidate: Rules | None = None
+        self,
+        registry: Sequence[RegistryRow],
+        lifts: Sequence[int],
+        candidate: Rules | None = None,
+        versions: Versions | None = None,
     ) -> None:
         rows = [registry[i] for i in lifts]
         gateways = {name: i for i, name in enumerate(dict.fromkeys(r.gateway for r in rows))}
@@ -84,11 +91,9 @@ class Engine:
         self._core = LaneCore(AssembleParams(), {})
         self._core.grow(np.array(lifts, "i8"), NOTHING_STORED)
         self._candidate: Bank | None = None
-        for row, unit in enumerate(rows):
-            self._core.set_parameters(row, Rules().of(unit))
         if candidate is not None:
-            overrides = {row: candidate.of(unit) for row, unit in enumerate(rows)}
-            self._candidate = Bank(len(rows), overrides, candidate.detectors)
+            self._candidate = Bank(len(rows), detectors=candidate.detectors)
+        self._judging = self._judged(rows, lifts, candidate or Rules(), versions)
         self._now_us = 0
         self._clock_off_us = np.zeros(len(rows), "i8")
         self._window_us = self._core.order.params.reorder_window_us
@@ -100,8 +105,36 @@ class Engine:
         self.failures: list[DetectorFailure] = []
         self.stages = Stages()
 
+    def _judged(
+        self,
+        rows: Sequence[RegistryRow],
+        lifts: Sequence[int],
+        candidate: Rules,
+        versions: Versions | None,
+    ) -> Judging | None:
+        """Give every lift its parameters; return what may change them later."""
+        if versions is not None:
+            banks = [self._core] if self._candidate is None else [self._core, self._candidate]
+            rules = [(BANK, {}), (candidate.detectors, candidate.defaults)]
+            return Judging(versions, lifts, banks, rules[: len(banks)])
+        for row, unit in enumerate(rows):
+            self._core.set_parameters(row, Rules().of(unit))
+            if self._candidate is not None:
+                self._candidate.set_overrides(row, candidate.of(unit))
+        return None
+
     def take(self, frames: Frames, until_us: int) -> None:
         """Take the frames that arrived since the last call and before ``until_us``."""
+        if self._judging is not None:
+            for change_us in self._judging.instants_us(self._now_us, until_us):
+                n = int(np.searchsorted(frames["arrival_us"], change_us))
+                self._take(frames.take(slice(0, n)), change_us)
+                frames = frames.take(slice(n, None))
+                self._judging.change(change_us)
+                self._advance(FrameBatch.empty(), change_us, caught_up=False)
+        self._take(frames, until_us)
+
+    def _take(self, frames: Frames, until_us: int) -> None:
         with self.stages.of(Stage.CONVERT):
             batch = self._batcher.batch(frames)
         with self.stages.of(Stage.KEYS):
@@ -141,10 +174,17 @@ class Engine:
     def _tick(self, now_us: int) -> None:
         self._advance(FrameBatch.empty(), now_us)
 
-    def _advance(self, frames: FrameBatch, now_us: int, settled: Settled | None = None) -> None:
+    def _advance(
+        self,
+        frames: FrameBatch,
+        now_us: int,
+        settled: Settled | None = None,
+        *,
+        caught_up: bool = True,
+    ) -> None:
         core = self._core
         with self.stages.of(Stage.DETECT):
-            advanced = core.advance(frames, now_us, caught_up=True)
+            advanced = core.advance(frames, now_us, caught_up=caught_up)
             other = None if self._candidate is None else self._candidate_step(advanced)
         self.late += int(np.count_nonzero(advanced.ordered.late))
         self.failures += advanced.outcome.failed
@@ -168,8 +208,13 @@ class Engine:
         return bank.step(ordered.step, stream_us, bank.due_rows(stream_us))
 
     def _known(self, transitions: Sequence[Transition], advanced: Advanced) -> list[Seen]:
+        """Return them with when they became known: what a change of parameters tells, at once."""
         return [
-            Seen(t, self._known_us(t, advanced), int(self._clock_off_us[self._row(t)]))
+            Seen(
+                t,
+                self._known_us(t, advanced) if advanced.caught_up else advanced.now_us,
+                int(self._clock_off_us[self._row(t)]),
+            )
             for t in transitions
         ]
 

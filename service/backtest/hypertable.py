@@ -37,4 +37,4 @@ class StoredSlices:
         share = replace(self.span, lifts=self.span.lifts[k :: self.count])
         stack = ExitStack()
         source = stack.enter_context(open_span(self.settings, share))
-        return Slice(source, range(len(share.lifts)), str, stack.close)
+        return Slice(source, range(len(share.lifts)), str, stack.close, source.versions)

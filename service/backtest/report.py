@@ -239,8 +239,9 @@ def _everything(alarm: SeenAlarm) -> str:
     criteria: dict[str, Any] = alarm.evidence.get("criteria", {})
     known = {k: v for k, v in alarm.evidence.get("values", {}).items() if v is not None}
     confidence = "" if alarm.confidence is None else alarm.confidence.name.lower()
+    judged = f"{alarm.rule}, parameters version {alarm.parameters}, {confidence}"
     lines = [
-        f"{alarm.rule}, {confidence}: {', '.join(f'{k} {_word(v)}' for k, v in criteria.items())}",
+        f"{judged}: {', '.join(f'{k} {_word(v)}' for k, v in criteria.items())}",
         f"values: {_listed(known)}; thresholds: {_listed(alarm.thresholds)}",
     ]
     return "".join(f"\n      {line}" for line in lines)

@@ -75,7 +75,7 @@ def _lived(
     source = part.source
     registry = source.registry()
     rules = None if candidate is None else candidate.rules()
-    engine = Engine(registry, part.units, rules)
+    engine = Engine(registry, part.units, rules, part.versions)
     t_us = slices.start_us
     while t_us < slices.end_us:
         t_us = min(t_us + STEP_US, slices.end_us)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from service.backtest.judging import Versions
 from simulator.recordings.recorded import RecordedSource
 from simulator.scenarios.build import Built
 from simulator.source import Source
@@ -32,12 +33,15 @@ class Slice:
         Returns the digest of the frames told so far; empty = not known.
     close
         Gives back what the source holds open.
+    versions
+        The parameters that judged it live; ``None`` = it was never live.
     """
 
     source: Source
     units: Sequence[int]
     sha256: Callable[[], str]
     close: Callable[[], object] = lambda: None
+    versions: Versions | None = None
 
 
 class Slices(Protocol):

@@ -1,6 +1,5 @@
 """What a running service found: its transitions, as alarms to be compared with a truth file."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +9,8 @@ import asyncpg
 import msgspec
 
 from ingest.store import transitions as stored_transitions
+from service.parameters import history
+from service.parameters.history import largest
 from service.sql import statements
 from service.times import to_datetime
 from service.times import to_us as micros
@@ -81,7 +82,11 @@ def _read_line(line: bytes) -> TruthEvent | LookAlike:
 async def alarms(
     conn: asyncpg.Connection, codes: Sequence[str], from_us: int, to_us: int
 ) -> tuple[list[SeenAlarm], list[RegistryRow]]:
-    """Return the alarms of these lifts whose finding was raised in a span, and what they are."""
+    """Return the alarms of these lifts whose finding was raised in a span, and what they are.
+
+    Their parameters are the largest that they had in it: by the longest window is judged what must
+    have been found.
+    """
     units = await conn.fetch(statements()["score_elevators"], list(codes))
     names = {row["id"]: row["code"] for row in units}
     rows = await conn.fetch(
@@ -94,10 +99,11 @@ async def alarms(
         replace(a, alarm_id=ids.get((a.code, int(a.kind), a.onset_us), a.alarm_id))
         for a in alarms_of(found, names)
     ]
-    return seen, [_unit(row) for row in units]
+    had = largest(await history.read(conn, from_us, to_us), list(names))
+    return seen, [_unit(row, had[row["id"]]) for row in units]
 
 
-def _unit(row: Any) -> RegistryRow:
+def _unit(row: Any, params: dict[str, float]) -> RegistryRow:
     return RegistryRow(
         code=row["code"],
         sticker=row["sticker"] or "",
@@ -112,5 +118,5 @@ def _unit(row: Any) -> RegistryRow:
         model=row["model"] or UNKNOWN_MODEL,
         rated_speed_mps=row["rated_speed_mps"],
         gateway="",
-        params=json.loads(row["params"]),
+        params=params,
     )

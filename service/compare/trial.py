@@ -53,7 +53,10 @@ def of_stored(choice: Choice, warm_up_h: float, candidate: Candidate, workers: i
     if bounds_us[0] >= until_us:
         raise CommandError("the table holds no frames of that span, only some before it", SETTINGS)
     slices = StoredSlices(settings, span, min(workers, len(span.lifts)))
-    return _compared("stored frames", slices, candidate, workers, bounds_us)
+    compared = _compared("stored frames", slices, candidate, workers, bounds_us)
+    low, high = span.history.versions
+    compared.summary["parameters_versions"] = f"{low} to {high}"
+    return compared
 
 
 def _compared(

@@ -6,17 +6,36 @@ own for it, without frames: what a new window means for what is under way is dec
 and recorded. Decides nothing about values: that is ``book``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from ingest.store.parameters import ParameterChange
-from service.core import LaneCore
 from service.parameters.book import Book, Touched
 
 log = structlog.get_logger()
+
+
+class Judges(Protocol):
+    """What parameters are given to; ``service.core.LaneCore`` live."""
+
+    elevator_ids: NDArray[np.int64]
+
+    def set_parameters(
+        self,
+        rows: int | NDArray[np.intp],
+        overrides: Mapping[str, float],
+        versions: int | NDArray[np.int32],
+    ) -> None:
+        """Give lifts parameters, which are of these versions."""
+        ...
+
+    def mark_due(self, rows: NDArray[np.intp]) -> None:
+        """Let the next tick step these lifts."""
+        ...
 
 
 class LaneParameters:
@@ -38,7 +57,7 @@ class LaneParameters:
         """Version in force."""
         return self._book.version
 
-    def start(self, core: LaneCore, changes: Iterable[ParameterChange] = ()) -> None:
+    def start(self, core: Judges, changes: Iterable[ParameterChange] = ()) -> None:
         """Begin with a core and the state of some version, without anything being due by it."""
         self._book = self._new_book()
         self._row_of = {}
@@ -46,7 +65,7 @@ class LaneParameters:
         self._book.take(changes)
         self.cover(core)
 
-    def cover(self, core: LaneCore) -> None:
+    def cover(self, core: Judges) -> None:
         """Give lifts that are new in the core what is in force for them."""
         new = core.elevator_ids[len(self._row_of) :].tolist()
         known = len(self._row_of)
@@ -54,7 +73,7 @@ class LaneParameters:
         if self._book.version or self._book.trial:
             self._give(core, new)
 
-    def take(self, core: LaneCore, changes: Iterable[ParameterChange]) -> None:
+    def take(self, core: Judges, changes: Iterable[ParameterChange]) -> None:
         """Take over later versions, and mark the lifts that they concern."""
         ignored = set(self._book.ignored)
         touched = self._book.take(changes)
@@ -69,13 +88,13 @@ class LaneParameters:
         """Note that a batch with this version is committed."""
         self.marked = False
 
-    def _concerned(self, core: LaneCore, touched: Touched) -> list[int]:
+    def _concerned(self, core: Judges, touched: Touched) -> list[int]:
         if touched.everybody:
             return core.elevator_ids.tolist()
         lifts = touched.elevator_ids.union(self._book.of_models(touched.models))
         return [i for i in sorted(lifts) if i in self._row_of]
 
-    def _give(self, core: LaneCore, elevator_ids: list[int]) -> NDArray[np.intp]:
+    def _give(self, core: Judges, elevator_ids: list[int]) -> NDArray[np.intp]:
         given = [np.empty(0, np.intp)]
         for same in self._book.effective(elevator_ids):
             rows = np.array([self._row_of[i] for i in same.elevator_ids], np.intp)

@@ -157,17 +157,18 @@ def _opened(paths: list[Path], choice: Choice | None, code: str) -> Iterator[Ope
         yield open_files(paths, code)
         return
     with open_stored(load().database, choice) as source:
-        yield Opened(source, source.end_us, slow=True)
+        yield Opened(source, source.end_us, slow=True, versions=source.versions)
 
 
 def _replayed(opened: Opened, manner: Manner) -> int:
     """Do it, and return the exit code."""
-    source, end_us = opened.source, opened.end_us
+    source, end_us, versions = opened.source, opened.end_us, opened.versions
     if manner.rebase:
         later_us = _later(source.start_us, end_us, manner)
         source, end_us = Moved(source, later_us), end_us + later_us
+        versions = None if versions is None else versions.moved(later_us)
     if manner.to == "detectors":
-        figures = find(source, end_us, as_json=manner.as_json)
+        figures = find(source, end_us, versions, as_json=manner.as_json)
         typer.echo(", ".join(f"{name} {value}" for name, value in figures.items()), err=True)
         return 0
     feed = SourceFeed(source, manner.per_message)

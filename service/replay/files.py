@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from service.backtest.judging import Versions
 from service.clock import SystemClock
 from service.commands.failures import SETTINGS, CommandError
 from service.times import rfc3339
@@ -36,6 +37,8 @@ class Opened(NamedTuple):
         Its times are not those of any day: it can only be replayed now.
     warning
         What its user must know; empty = nothing.
+    versions
+        The parameters that judged it live; ``None`` = it was never live.
     """
 
     source: Source
@@ -43,6 +46,7 @@ class Opened(NamedTuple):
     slow: bool = False
     undated: bool = False
     warning: str = ""
+    versions: Versions | None = None
 
 
 def open_files(paths: Sequence[Path], code: str = "") -> Opened:

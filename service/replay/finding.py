@@ -10,6 +10,7 @@ from typing import Any, Final
 import typer
 
 from service.backtest.engine import Engine
+from service.backtest.judging import Versions
 from service.commands.failures import CommandError
 from service.simulate.telling import Ticker
 from service.times import rfc3339
@@ -23,10 +24,12 @@ HEADER: Final = ("time", "elevator", "change", "finding", "onset", "confidence",
 _WIDTHS: Final = (24, 20, 7, 28, 24, 10, 0)
 
 
-def find(source: Source, end_us: int, *, as_json: bool) -> dict[str, Any]:
+def find(
+    source: Source, end_us: int, versions: Versions | None = None, *, as_json: bool
+) -> dict[str, Any]:
     """Put everything that arrives before ``end_us`` through the detectors; return the figures."""
     registry = source.registry()
-    engine = Engine(registry, range(len(registry)))
+    engine = Engine(registry, range(len(registry)), versions=versions)
     ticker = Ticker(source.start_us, end_us)
     told, raised, t_us = 0, 0, source.start_us
     while t_us < end_us:
@@ -86,7 +89,12 @@ def _json(found: Seen, registry: list[RegistryRow]) -> str:
             "kind_now": t.kind_now.slug,
             "change": t.change.name.lower(),
             "reason": t.reason.name.lower(),
-            "rule": {"name": t.rule, "version": t.version, "thresholds": dict(t.thresholds)},
+            "rule": {
+                "name": t.rule,
+                "version": t.version,
+                "thresholds": dict(t.thresholds),
+                "parameters_version": t.parameters,
+            },
             "evidence": t.evidence(),
         },
         ensure_ascii=False,

@@ -14,7 +14,7 @@ it belongs to now.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
@@ -25,8 +25,11 @@ from numpy.typing import NDArray
 from ingest.store import frames as store
 from ingest.store import registry
 from ingest.store.registry import ElevatorRow
+from service.backtest.judging import Versions
 from service.commands.failures import SETTINGS, CommandError
 from service.database import visit
+from service.parameters import history
+from service.parameters.history import History
 from service.settings import DatabaseSettings
 from service.times import MAX_US, MIN_US, rfc3339
 from simulator.frames import MISSING, Frames
@@ -66,7 +69,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the table holds of the choice: lifts, and where times begin and end [µs]."""
+    """What the table holds of the choice: lifts, and where times begin and end [µs].
+
+    ``history``: the parameters that judged it.
+    """
 
     lifts: list[ElevatorRow]
     gateways: dict[int, str]
@@ -76,6 +82,7 @@ class Span:
     last_us: int
     first_arrival_us: int
     last_arrival_us: int
+    history: History = field(default_factory=History)
 
 
 @contextmanager
@@ -136,6 +143,11 @@ class StoredSource:
         """Return the floor labels of each lift."""
         return [_labels(self._span.labels.get(row.id, {})) for row in self._span.lifts]
 
+    @property
+    def versions(self) -> Versions:
+        """Return the parameters that judged it live."""
+        return Versions(self._span.history, self._ids.tolist())
+
     def registry(self) -> list[RegistryRow]:
         """Return the lifts that have frames."""
         return [_registered(row, self._span) for row in self._span.lifts]
@@ -190,6 +202,10 @@ async def _look(conn: asyncpg.Connection, choice: Choice) -> Span:
     labels: dict[int, dict[int, str]] = {}
     for label in found.floor_labels:
         labels.setdefault(label.elevator_id, {})[label.key] = label.label
+    arrivals_us = (
+        min(span.first_arrival_us for span in spans.values()),
+        max(span.last_arrival_us for span in spans.values()),
+    )
     return Span(
         lifts=[row for row in found.elevators if row.id in spans],
         gateways={row.id: row.name for row in found.gateways},
@@ -197,8 +213,9 @@ async def _look(conn: asyncpg.Connection, choice: Choice) -> Span:
         units={i: span.unit for i, span in spans.items()},
         first_us=min(span.first_us for span in spans.values()),
         last_us=max(span.last_us for span in spans.values()),
-        first_arrival_us=min(span.first_arrival_us for span in spans.values()),
-        last_arrival_us=max(span.last_arrival_us for span in spans.values()),
+        first_arrival_us=arrivals_us[0],
+        last_arrival_us=arrivals_us[1],
+        history=await history.read(conn, *arrivals_us),
     )
 
 

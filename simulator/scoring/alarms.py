@@ -62,6 +62,8 @@ class SeenAlarm:
         Name and version of the rule that raised it.
     thresholds
         That the rule applied.
+    parameters
+        Version of the parameters that judged it; 0 = defaults, or not known.
     """
 
     alarm_id: str
@@ -78,6 +80,7 @@ class SeenAlarm:
     confidence: Confidence | None = None
     rule: str = ""
     thresholds: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int = 0
 
     @property
     def family(self) -> str:
@@ -147,4 +150,5 @@ def _raised(seen: Seen, code: str) -> SeenAlarm:
         confidence=t.confidence,
         rule=f"{t.rule} {t.version}",
         thresholds=t.thresholds,
+        parameters=t.parameters,
     )

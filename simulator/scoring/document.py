@@ -80,6 +80,7 @@ def alarm_document(alarm: SeenAlarm) -> dict[str, Any]:
         "refuted": alarm.refuted,
         "confidence": None if alarm.confidence is None else alarm.confidence.name.lower(),
         "rule": alarm.rule,
+        "parameters_version": alarm.parameters,
         "thresholds": dict(alarm.thresholds),
         "evidence": dict(alarm.evidence),
     }
