@@ -216,6 +216,7 @@ def _transitions(
     kind = np.full(len(at), FindingKind.ALARM_BUTTON)
     columns = {
         "row": heard.lift.line.segments.row[at],
+        "nth": heard.lift.line.segments.nth(at),
         "t_us": t_us,
         "onset_us": presses.pressed_us[at],
         "kind": kind,

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.all_rules import BANK
 from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
+from detectors.doubt import doubted
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.records import Layout, Records, Stored, copied
 from detectors.segments import NEVER_US, Segments, times
@@ -115,12 +116,12 @@ class _Result:
 
     records: Records
     due_us: Ints
-    blocks: list[Transitions]
+    pieces: list[tuple[Detector, Transitions]]
     failed: list[DetectorFailure]
 
     def part(self, low: int, high: int) -> "_Result":
         cut = slice(low, high)
-        return _Result(self.records[cut], self.due_us[cut], self.blocks, self.failed)
+        return _Result(self.records[cut], self.due_us[cut], self.pieces, self.failed)
 
 
 class Bank:
@@ -213,14 +214,16 @@ class Bank:
         """
         touched = self._touched(batch, now_us, due_rows)
         result = _Result(copied(touched.before), np.full(len(touched.rows), NO_DUE_US), [], [])
+        blocks: list[Transitions] = []
         if len(touched.rows):
             shared = touched.lift_frames()
             for d in self.detectors:
                 self._guarded(d, touched, shared, result)
             _carry(shared, result.records["heard"])
-        return BankOutcome(
-            touched.rows, result.blocks, result.failed, result.records, result.due_us
-        )
+            before = touched.before["heard"]["doubt"]
+            doubts, blocks = doubted(touched.rows, before, result.pieces)
+            result.records["heard"]["doubt"] = doubts
+        return BankOutcome(touched.rows, blocks, result.failed, result.records, result.due_us)
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
@@ -320,8 +323,10 @@ class Bank:
         for name, values in after.items():
             result.records[detector.name][name] = values
         np.minimum(result.due_us, stepped.due_us, out=result.due_us)
-        result.blocks.extend(
-            block.at_rows(rows, self._params.version) for block in stepped.found if len(block)
+        result.pieces.extend(
+            (detector, block.at_rows(rows, self._params.version))
+            for block in stepped.found
+            if len(block)
         )
 
 

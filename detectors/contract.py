@@ -90,7 +90,11 @@ class Stepped(NamedTuple):
 
 
 class Detector(Protocol):
-    """A finding's rule."""
+    """A finding's rule.
+
+    One may declare in ``depends`` the columns on which its findings rest (``doubt``); otherwise
+    they are those that it shows among the values it used.
+    """
 
     @property
     def name(self) -> str:
@@ -159,10 +163,12 @@ def written(
 ) -> Transitions:
     """Return events, given in the order in which they came about, as sorted transitions.
 
-    ``columns`` has all of ``FIXED`` but the version of the parameters, which the bank knows.
+    ``columns`` has all of ``FIXED`` but the version of the parameters and the suspect columns,
+    which the bank knows, and ``known_us``, if anything is dated back.
     """
     order = np.lexsort((columns["row"], columns["t_us"]))  # stable
-    given = {**columns, "parameters": np.zeros(len(order), "i4")}
+    zeros = np.zeros(len(order), np.int64)
+    given = {"known_us": columns["t_us"], **columns, "parameters": zeros, "suspect": zeros}
     return Transitions(
         detector.name,
         detector.version,

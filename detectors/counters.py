@@ -181,6 +181,7 @@ def _tell(
     cleared = life.change == Change.CLEARED
     columns = {
         "row": heard.segments.row[at],
+        "nth": heard.segments.nth(at),
         "t_us": heard.line.t_us[at],
         "onset_us": life.onset_us,
         "kind": kind,

@@ -251,6 +251,7 @@ def _told(
     cleared = life.change == Change.CLEARED
     columns = {
         "row": heard.segments.row[at],
+        "nth": heard.segments.nth(at),
         "t_us": heard.line.t_us[at],
         "onset_us": life.onset_us[at],
         "kind": kind,

@@ -71,6 +71,7 @@ class EntrapmentDetector:
         FindingKind.ENTRAPMENT_AT_LANDING,
     )
     gap_policy: GapPolicy = GapPolicy.HOLD
+    depends: tuple[str, ...] = ("car", "speed_mps", "zone", "door")
     layout: tuple[Field, ...] = CRITERIA_FIELDS + _OWN_FIELDS
     params_type: type[EntrapmentParams] = EntrapmentParams
 
@@ -260,6 +261,7 @@ def _transitions(
     )
     columns = {
         "row": judged.line.segments.row[at],
+        "nth": judged.line.segments.nth(at),
         "t_us": np.where(raised, pending.complete_us[at], later_us),
         "onset_us": alarm.onset_us[at],
         "kind": alarm.kind[at],

@@ -205,6 +205,7 @@ def _told(
     agree = (sensed == 1) & ((out != 0) | (back == 1))
     columns = {
         "row": heard.segments.row[at],
+        "nth": heard.segments.nth(at),
         "t_us": life.t_us,
         "onset_us": life.onset_us,
         "kind": kind,

@@ -307,6 +307,7 @@ def _told(
     why = np.where(idle.late[at], ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
     columns = {
         "row": seg.row[at],
+        "nth": seg.nth(at),
         "t_us": t_us,
         "onset_us": stands_us,
         "kind": kind,

@@ -144,6 +144,7 @@ def _told(
     why = np.where(life.late, ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
     columns = {
         "row": row,
+        "nth": heard.segments.nth(at),
         "t_us": life.t_us,
         "onset_us": life.since_us,
         "kind": kind,

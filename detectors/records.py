@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.contract import Detector, layout_text
+from detectors.doubt import DOUBT_DTYPE
 from detectors.segments import NEVER_US
 from detectors.signals import ESCALATOR_COLUMNS, LIFT_COLUMNS, held_dtype, never_heard
 
@@ -70,6 +71,7 @@ class Layout:
                 ("time_us", "i8"),
                 ("lift", _packed(held_dtype(LIFT_COLUMNS))),
                 ("escalator", _packed(held_dtype(ESCALATOR_COLUMNS))),
+                ("doubt", DOUBT_DTYPE),
             ],
             align=True,
         )

@@ -93,6 +93,10 @@ class Segments:
         row, frame_at = number[self.row[kept]], np.flatnonzero(~is_head)
         return Segments(index, row, is_head, head_at, last_at, frame_at, before), kept
 
+    def nth(self, at: Ints) -> Ints:
+        """Return how many frames of its row come up to each of the given elements, shape (k,)."""
+        return at - self.head_at[self.row[at]]
+
     def at_frames(self, marks: Bools) -> Bools:
         """Lay out marks of frames (n,) in a strip; heads are not marked."""
         strip = np.zeros(len(self), np.bool_)

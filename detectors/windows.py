@@ -63,8 +63,9 @@ class Course(NamedTuple):
     ----------
     at
         Elements of the strip at which something happened, shape (k,).
-    change, reason, t_us, onset_us
-        What, why, when and since when, shape (k,).
+    change, reason, t_us, onset_us, known_us
+        What, why, when, since when, and when it could be known (an end is dated back by its
+        bridge), shape (k,).
     state
         Fields of ``window_fields``, shape (m,).
     due_us
@@ -78,6 +79,7 @@ class Course(NamedTuple):
     reason: NDArray[np.int8]
     t_us: Ints
     onset_us: Ints
+    known_us: Ints
     state: dict[str, NDArray[Any]]
     due_us: Ints
     active: Bools
@@ -238,6 +240,7 @@ def _events(part: _Part, life: _Life, kept: Ints) -> Course:
     raised, late = life.raised[at] & ~is_update, life.late[at]
     ended_us = np.where(late, line.t_us[at], life.gone_us[at])
     turned_us = np.where(raised, life.complete_us[at], ended_us)
+    bridge_us = np.where(raised | late, 0, limit_at(part.bridge_us, at))
     why = np.where(late, ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
     change = np.select([is_update, raised], [Change.UPDATED, Change.RAISED], Change.CLEARED)
     return Course(
@@ -246,6 +249,7 @@ def _events(part: _Part, life: _Life, kept: Ints) -> Course:
         reason=np.where(is_update | raised, ClearReason.NONE, why).astype(np.int8),
         t_us=np.where(is_update, line.t_us[at], turned_us),
         onset_us=life.onset_us[at],
+        known_us=np.where(is_update, line.t_us[at], turned_us + bridge_us),
         state={},
         due_us=at,
         active=life.active,
@@ -267,7 +271,7 @@ def _quiet(state: State, prefix: str, size: int) -> Course:
     fields = {prefix + name: state[prefix + name] for name in ("onset_us", "aux_us", "phase")}
     due_us = np.full(len(fields[prefix + "phase"]), NO_DUE_US)
     active = np.zeros(size, np.bool_)
-    return Course(none, nothing, nothing, none, none, fields, due_us, active)
+    return Course(none, nothing, nothing, none, none, none, fields, due_us, active)
 
 
 class Evidence(NamedTuple):
@@ -362,8 +366,10 @@ def tell(rule: Any, judged: Judged, course: Course, heard: Heard) -> Transitions
     confidence = sure[at] if isinstance(sure, np.ndarray) else np.full(k, sure)
     columns = {
         "row": heard.line.segments.row[at],
+        "nth": heard.line.segments.nth(at),
         "t_us": course.t_us,
         "onset_us": course.onset_us,
+        "known_us": course.known_us,
         "kind": kind,
         "kind_now": kind,
         "change": course.change,

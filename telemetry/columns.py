@@ -10,6 +10,7 @@ integers, and NULL in SQL. A detector never sees "false" where a terminal said n
 References: GB/T 24476 item list as platforms implement it (docs/glossary.md).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -207,6 +208,16 @@ QUALITY_BIT: Final = MappingProxyType({c.key: i for i, c in enumerate(COLUMNS)})
 def quality_keys(quality: int) -> list[str]:
     """Name the wire keys whose bits are set in ``quality``."""
     return [key for key, bit in QUALITY_BIT.items() if quality >> bit & 1]
+
+
+def column_mask(names: Iterable[str]) -> int:
+    """Return columns as bits, in the order of ``COLUMN_NAMES``."""
+    return sum(1 << COLUMN_NAMES.index(name) for name in names)
+
+
+def column_names(mask: int) -> tuple[str, ...]:
+    """Name the columns whose bits are set, as ``column_mask`` set them."""
+    return tuple(name for i, name in enumerate(COLUMN_NAMES) if mask >> i & 1)
 
 
 def code_texts(codes: int) -> list[str]:

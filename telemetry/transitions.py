@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from telemetry.columns import column_names
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 
 FIXED = {
@@ -26,7 +27,10 @@ FIXED = {
     "reason": "i1",  # ClearReason
     "confidence": "i1",  # Confidence
     "last_seen_us": "i8",  # time of the newest frame known then; nothing is known after it
+    "nth": "i4",  # frames of this lift in the batch up to it; tells what came first at one instant
+    "known_us": "i8",  # when it could be known: t_us, or later for an end that is dated back
     "parameters": "i4",  # version of the parameters that judged; 0 = defaults
+    "suspect": "i8",  # columns that it rests on and that are not to be trusted, bit i = column i
 }
 
 
@@ -103,6 +107,7 @@ class Transitions:
                 values=values[i],
                 thresholds=thresholds[i],
                 parameters=c["parameters"][i],
+                suspect=column_names(c["suspect"][i]),
             )
             for i in range(len(self))
         ]
@@ -127,6 +132,7 @@ class Transition:
     values: Mapping[str, float | int | None]
     thresholds: Mapping[str, float | int | None]
     parameters: int = 0
+    suspect: tuple[str, ...] = ()
 
     def evidence(self) -> dict[str, Any]:
         """Return the evidence as it is stored and sent (JSON types only)."""
@@ -134,6 +140,7 @@ class Transition:
             "criteria": dict(self.criteria),
             "values": dict(self.values),
             "unknown": sorted(k for k, v in self.values.items() if v is None),
+            "suspect": sorted(self.suspect),
             "confidence": self.confidence.name.lower(),
             "last_seen_us": self.last_seen_us,
         }

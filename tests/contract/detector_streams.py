@@ -193,6 +193,7 @@ def canonical(found):
                 tuple(r.criteria.items()),
                 tuple(r.values.items()),
                 tuple(r.thresholds.items()),
+                r.suspect,
             )
         )
     return sorted(rows, key=repr)
