@@ -24,7 +24,7 @@ demo: setup ## a fleet, its entrapments and their dispatch on real parts (ARGS="
 	@$(BIN)/hoistway demo $(ARGS)
 
 test: check ## check, then every test (ARGS="-k clock" narrows it)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: setup ## lint, format, types, layers, Dockerfile
 	@$(BIN)/ruff check .

@@ -2,6 +2,10 @@
 
 Unit tests take none of these and touch no network. The services are found or made by the same code
 as ``make stack`` and ``hoistway demo`` use (``service.stack``).
+
+``make test`` runs two workers: one takes every test that needs services, in turn, as these measure
+real delays; the other computes, and what is left is shared. Plain ``pytest`` runs everything in one
+process, as before a debugger.
 """
 
 import asyncio
@@ -19,6 +23,9 @@ from service.stack import Stack, open_stack
 
 STACK_SETTINGS = ("HOISTWAY_STACK", "HOISTWAY_STACK_DIR", "HOISTWAY_DEBIAN_MIRROR")
 ROOT = Path(__file__).resolve().parent.parent
+ACCEPTANCE = ROOT / "tests" / "acceptance"
+WORKER = "PYTEST_XDIST_WORKER"
+BEGUN = pytest.StashKey[bool]()
 
 settings.register_profile(
     "ci", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -29,6 +36,29 @@ settings.load_profile("ci")
 def pytest_configure() -> None:
     """Keep plugins from making an event loop for plain tests, which nobody would close."""
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what needs real services on one worker: one stack, and one test at a time."""
+    for item in items:
+        if needs_services(item):
+            item.add_marker(pytest.mark.xdist_group("services"))
+
+
+def needs_services(item: pytest.Item) -> bool:
+    """Tell whether a test starts or uses a broker or a database."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(fixtures & {"stack", "own_stack"}) or ACCEPTANCE in item.path.parents
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the worker that begins with pure computing give way to the one with the services."""
+    if WORKER in os.environ and BEGUN not in item.config.stash:
+        item.config.stash[BEGUN] = True
+        if not needs_services(item):
+            os.nice(5)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -117,6 +117,25 @@ def by_time(fleet):
     return sorted(interleaved(fleet), key=lambda pair: pair[1]["time_us"])
 
 
+def side_by_side(rng, fleet, largest=1):
+    """Batches in which every lift moves on by a few of its frames, or none; by one if not more.
+
+    Each lift's stream is cut as finely as into single frames, in a fraction of the steps. That
+    lifts do not influence each other is proven apart.
+    """
+    at, batches = [0] * len(fleet), []
+    while any(n < len(frames) for n, frames in zip(at, fleet, strict=True)):
+        sizes = [rng.randint(0, largest) if largest > 1 else 1 for _ in fleet]
+        batch = [
+            (lift, frame)
+            for lift, frames in enumerate(fleet)
+            for frame in frames[at[lift] : at[lift] + sizes[lift]]
+        ]
+        at = [n + size for n, size in zip(at, sizes, strict=True)]
+        batches.append(sorted(batch, key=lambda pair: pair[1]["time_us"]))
+    return batches
+
+
 def end_us(fleet):
     return max((f["time_us"] for frames in fleet for f in frames), default=START_US) + 400 * S
 

@@ -27,6 +27,7 @@ SHORT = {
 REACHES = {
     *((kind, change, reason) for kind in (14, 15) for change, reason in ((1, 0), (3, 2))),
     (14, 2, 0),
+    (15, 3, 3),
 }
 
 
