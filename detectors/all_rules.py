@@ -30,6 +30,7 @@ from detectors.over_travel import OverTravelDetector
 from detectors.overdue_test import TestOverdueDetector
 from detectors.overspeed import OverspeedDetector
 from detectors.safety_circuit_open import SafetyCircuitOpenDetector
+from detectors.sequence_gaps import SequenceGapsDetector
 from detectors.special_mode import SpecialModeDetector
 from detectors.speed_implausible import SpeedImplausibleDetector
 from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
@@ -57,6 +58,7 @@ BANK: Final[tuple[Detector, ...]] = (
     ClockWrongDetector(),
     ImplausibleFramesDetector(),
     TerminalOnBatteryDetector(),
+    SequenceGapsDetector(),
     FrequentResetsDetector(),
     CountersDetector(),
     EscalatorOverspeedDetector(),

@@ -18,9 +18,12 @@ from telemetry.columns import COLUMN_NAMES, COLUMNS
 MISSING: Final = -(2**31)
 """Not told by this terminal."""
 
+NO_TIME_US: Final = -(10**18)
+"""A device time that no frame may have: whoever reads it refuses the frame."""
+
 KEYS: Final = ("lift", "time_us", "device_time_us", "seq", "arrival_us")
 """Index of the unit in its fleet; true time; time by the terminal's clock; sequence number; when
-the frame reached the broker (as it leaves the terminal: the true time)."""
+the frame reached the broker (as it leaves the terminal: when it is sent, mostly the true time)."""
 
 NAMES: Final = (*KEYS, *COLUMN_NAMES)
 TOLD: Final = tuple(name for name in NAMES if name != "arrival_us")
@@ -79,6 +82,11 @@ class Frames:
             return held[0]
         names = [n for n in NAMES if any(n in p.columns for p in held)]
         return cls({n: np.concatenate([p[n] for p in held]) for n in names})
+
+    def usable(self) -> Self:
+        """Return those with a time, which is all but a few of a bad clock."""
+        told = self.columns["device_time_us"] != NO_TIME_US
+        return self if told.all() else self.take(told)
 
     def take(self, index: NDArray[Any] | slice) -> Self:
         """Return the frames at ``index`` (integers, mask or slice), in that order."""

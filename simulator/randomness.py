@@ -56,6 +56,7 @@ class Stream(IntEnum):
     SENSOR_DOOR = 72
     BAROMETER = 73
     ALARM_TEST = 74
+    LOSS = 75
 
 
 def words(

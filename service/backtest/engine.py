@@ -135,6 +135,7 @@ class Engine:
         self._take(frames, until_us)
 
     def _take(self, frames: Frames, until_us: int) -> None:
+        frames = frames.usable()  # without a time they are refused by whoever decodes them
         with self.stages.of(Stage.CONVERT):
             batch = self._batcher.batch(frames)
         with self.stages.of(Stage.KEYS):

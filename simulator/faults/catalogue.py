@@ -165,6 +165,14 @@ class Cause(StrEnum):
     ALARM_TEST_MISSED = "alarm_test_missed"
     """The terminal makes no test of its alarm."""
 
+    # frames that are numbered and never stored: whose fault it is differs
+    BUFFER_OVERFLOW = "buffer_overflow"
+    """The terminal is cut off for longer than its buffer lasts, and the oldest frames are lost."""
+    FRAMES_LOST = "frames_lost"
+    """A bad connection loses one frame in five on the way."""
+    FRAMES_REFUSED = "frames_refused"
+    """One frame in five has a time that is none, so we refuse it."""
+
 
 ENTRAPPING: Final = (
     Cause.DOOR_LOCK, Cause.CONTROLLER_STOP, Cause.SAFETY_CIRCUIT, Cause.MAINS_CUT,
@@ -220,6 +228,9 @@ SENSOR_CAUSES: Final = (
     Cause.CLOCK_WRONG,
     Cause.ALARM_TEST,
     Cause.ALARM_TEST_MISSED,
+    Cause.BUFFER_OVERFLOW,
+    Cause.FRAMES_LOST,
+    Cause.FRAMES_REFUSED,
 )
 """What the world knows nothing of: applied to what terminals and network make of it."""
 ESCALATOR_CAUSES: Final = (
@@ -331,6 +342,9 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     **dict.fromkeys(WEAR, (FindingKind.DEGRADING,)),
     Cause.ALARM_TEST: (FindingKind.ALARM_BUTTON,),
     Cause.ALARM_TEST_MISSED: (FindingKind.TEST_OVERDUE,),
+    Cause.BUFFER_OVERFLOW: (FindingKind.SEQUENCE_GAPS, FindingKind.TERMINAL_SILENT),
+    Cause.FRAMES_LOST: (FindingKind.SEQUENCE_GAPS,),
+    Cause.FRAMES_REFUSED: (FindingKind.SEQUENCE_GAPS,),
 })  # fmt: skip
 """Finding kinds that a cause can make true; empty = it only looks like something."""
 

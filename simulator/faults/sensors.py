@@ -70,6 +70,9 @@ FAULT_RATES: Final[Mapping[Cause, int]] = MappingProxyType(
         Cause.FRAMES_CONTRADICT: 20,
         Cause.TERMINAL_SILENT: 1_000,
         Cause.TERMINAL_BATTERY: 300,
+        Cause.BUFFER_OVERFLOW: 100,
+        Cause.FRAMES_LOST: 100,
+        Cause.FRAMES_REFUSED: 50,
     }
 )
 """Sensor faults per thousand lift-years. No figure is published (practice)."""
@@ -91,6 +94,7 @@ _LASTS_S: Final[Mapping[Cause, tuple[int, int]]] = MappingProxyType(
         Cause.ZONE_SWITCH_FLAPPING: (120, 1_200),
         Cause.TERMINAL_SILENT: (180, 3 * _HOUR_S),
         Cause.TERMINAL_BATTERY: (600, 2 * _HOUR_S),
+        Cause.BUFFER_OVERFLOW: (1_800, 4 * _HOUR_S),
     }
 )
 _USUALLY_LASTS_S: Final = (_HOUR_S, 8 * _HOUR_S)

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.frames import Frames
+from simulator.frames import NO_TIME_US, Frames
 from simulator.network.spec import NetworkSpec
 from simulator.network.wire import to_wire
 from simulator.randomness import Stream, chance, words
@@ -34,7 +34,7 @@ class FrameKey(NamedTuple):
 
 
 class Message(NamedTuple):
-    """One MQTT message. ``keys`` is empty for a payload without frames or bad on purpose."""
+    """One MQTT message. ``keys`` are of its usable frames: none if it is bad on purpose."""
 
     topic: str
     payload: bytes
@@ -116,14 +116,17 @@ class Messenger:
         keys = list(map(_new_key, zip(*columns, strict=True)))
         if len(cuts) == len(frames):
             payloads = list(map(self._encode, wire))
-            groups = list(zip(keys, strict=True))
+            groups = [(key,) if key.device_time_us != NO_TIME_US else () for key in keys]
         else:
             edges = list(pairwise([*cuts.tolist(), len(frames)]))
             payloads = [
                 self._encode(wire[low] if high == low + 1 else wire[low:high])
                 for low, high in edges
             ]
-            groups = [tuple(keys[low:high]) for low, high in edges]
+            groups = [
+                tuple(key for key in keys[low:high] if key.device_time_us != NO_TIME_US)
+                for low, high in edges
+            ]
         topics = [self._topics[g] for g in senders.tolist()]
         due_us = frames["arrival_us"][cuts].tolist()
         alike = repeat(False, len(cuts))

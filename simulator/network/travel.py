@@ -19,6 +19,8 @@ from simulator.randomness import Stream, between, chance, words
 
 _COPY_INDEX: Final = 2**40
 """Draws about the copy of a message are those of its number plus this."""
+_LONGEST_HELD_US: Final = 310_000_000
+"""A terminal's buffer sends nothing later than this after it was made, its flush included."""
 _LIFT_BITS: Final = 21
 _LONGEST_US: Final = 2**42
 """Arrivals within so long can be sorted by one integer: arrival above ``_LIFT_BITS`` of lift."""
@@ -77,7 +79,9 @@ class Network:
         self._numbering.extend(until_us)
         self.clocks.extend(self._until_us, until_us)
         # what is gathered leaves up to linger_us after it was made
-        self._connections.extend(self._until_us, until_us + self.spec.linger_us)
+        # and what a terminal's buffer held up to MOST_HELD_US
+        latest_us = until_us + max(self.spec.linger_us, _LONGEST_HELD_US)
+        self._connections.extend(self._until_us, latest_us)
         self._until_us = max(self._until_us, until_us)
         under_way = Frames.concat([self._pending, *self._sent(frames)])
         here = under_way["arrival_us"] < until_us
@@ -103,21 +107,23 @@ class Network:
         )
         linger_us = self.spec.linger_us
         made_us = (time_us // linger_us + 1) * linger_us if linger_us else time_us
-        gateway = self._gateway_of[lift]
-        queued, through_us = self._connections.queued(gateway, made_us)
-        through = made_us
+        gateway, held = self._gateway_of[lift], frames["arrival_us"] > time_us
+        sent_us = np.where(held, frames["arrival_us"], made_us) if held.any() else made_us
+        queued, through_us = self._connections.queued(gateway, sent_us)
+        through = sent_us
         if queued.size:
-            through = made_us.copy()
+            through = sent_us.copy()
             through[queued] = through_us
+        in_order = np.union1d(queued, np.flatnonzero(held)) if held.any() else queued
         who = gateway if self.spec.frames_per_message > 1 else lift
-        arrival_us, copied, again_us = self._travelled(who, made_us, through, queued)
+        arrival_us, copied, again_us = self._travelled(who, made_us, through, in_order)
         parts = [frames.replace(arrival_us=arrival_us)]
         if copied.size:
             parts.append(frames.take(copied).replace(arrival_us=again_us))
         return parts
 
     def _travelled(
-        self, who: Column, made_us: Column, through_us: Column, queued: Column
+        self, who: Column, made_us: Column, through_us: Column, in_order: Column
     ) -> tuple[Column, Column, Column]:
         """Return arrivals; which frames (positions) are sent twice, and when the copies arrive."""
         spec = self.spec
@@ -129,7 +135,7 @@ class Network:
         later_us = between(drawn[3], 0, spec.jitter_us)
         late = np.flatnonzero(chance(drawn[0], spec.reorder_ppm))
         later_us[late] += between(drawn[2][late], 1, spec.reorder_us - 1)
-        later_us[queued] = 0
+        later_us[in_order] = 0
         arrival_us = arrival_us + later_us
         copied = np.flatnonzero(chance(drawn[1], spec.duplicate_ppm))
         again = words(

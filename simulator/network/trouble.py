@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.frames import NO_TIME_US
 from simulator.network.episodes import NEVER_US, Drawing, Episodes, Process
 from simulator.network.spec import DAY_US, HOUR_US, SECOND_US, NetworkSpec, Outage
 from simulator.randomness import Stream, between, chance, words
@@ -147,6 +148,7 @@ class Clocks:
 
     def told(self, lift: Column, time_us: Column, device_time_us: Column) -> Column:
         """Return the time that each terminal tells."""
+        refused = device_time_us == NO_TIME_US
         if self._skew_us is not None:
             device_time_us = device_time_us + self._skew_us[lift]
         near = np.flatnonzero(self._flags[lift])
@@ -155,7 +157,7 @@ class Clocks:
             near, found = near[found >= 0], found[found >= 0]
             device_time_us = device_time_us.copy()
             device_time_us[near] = time_us[near] + self._active.value[found]
-        return device_time_us
+        return np.where(refused, NO_TIME_US, device_time_us) if refused.any() else device_time_us
 
 
 def _per_1000_years(stream: Stream, rate: int, mean_us: int) -> Drawing | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from simulator.faults.catalogue import MAKES, Cause
 from simulator.faults.sensors import SensorFault
+from simulator.terminals.losses import LOSSES
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import Plan, Presence, Terminal
 from simulator.world.knowledge import effects
@@ -110,6 +111,8 @@ class Health:
     def _effects(self, fault: SensorFault) -> tuple[str, ...]:
         if fault.what is Cause.TERMINAL_SILENT:
             return ("time_us",)
+        if fault.what in LOSSES:
+            return ("seq",)
         terminal = self._terminal(fault)
         columns = FALSIFIED[fault.what]
         if terminal is Terminal.COUPLED and fault.what is Cause.ACCELEROMETER_DEAD:

@@ -22,6 +22,7 @@ from simulator.terminals.block import SAMPLED, Block, Column, Kind, Setting, tho
 from simulator.terminals.coupled import Coupled
 from simulator.terminals.falsify import Falsifier, Restarts
 from simulator.terminals.landings import Landings
+from simulator.terminals.losses import Losses
 from simulator.terminals.noise import (
     HORIZONTAL_MMPS2,
     REST_MMPS2,
@@ -91,13 +92,17 @@ class Sensors:
             Terminal.BAROMETRIC: Barometric(setting),
         }
         self._falsifier = Falsifier(plan, faults, start_us)
+        self._losses = Losses(faults, seed, plan.first_lift)
         self._seq = np.zeros(len(plan), "i8")
         _, vertical, horizontal, _ = of_lifts(seed, plan.first_lift + np.arange(len(plan)))
         self._vertical_mmps2 = between(vertical, *VIBRATION_MMPS2)
         self._horizontal_mmps2 = between(horizontal, *HORIZONTAL_MMPS2)
 
     def frames(self, pieces: Sequence[Pieces]) -> Frames:
-        """Sample all instants that are due in ``pieces``, in time order, ``seq`` gapless."""
+        """Sample all instants that are due in ``pieces``, in time order.
+
+        Every sample has the next ``seq``; what losses take is missing.
+        """
         until_us = max((int(p["hi_us"].max()) for p in pieces if len(p["lift"])), default=0)
         cuts = [*self._falsifier.advance(until_us), *self._tests.advance(until_us)]
         timeline = Timeline(pieces, self._ranks, self._cadence, cuts)
@@ -110,7 +115,7 @@ class Sensors:
         restarts = self._falsifier.apply(timeline, told)
         if not len(timeline):
             return Frames.empty()
-        return self._joined(timeline, told, restarts)
+        return self._losses.apply(self._joined(timeline, told, restarts))
 
     def _tell(
         self, kind: Kind, timeline: Timeline, pieces: slice, told: Mapping[str, Column]

@@ -86,15 +86,9 @@ def test_every_look_alike_is_recorded_somewhere():
     assert {*MODES} <= {one.what for scenario in scenarios() for one in scenario.happens}
 
 
-WITHOUT_TRUTH = {
-    FindingKind.SEQUENCE_GAPS,
-}
-"""Kinds that the simulator cannot make true yet."""
-
-
 def test_every_kind_of_finding_is_true_somewhere():
     true = {one.what for scenario in scenarios() for one in scenario.truth}
-    assert {kind.slug for kind in FindingKind} - true == {kind.slug for kind in WITHOUT_TRUTH}
+    assert {kind.slug for kind in FindingKind} - true == set()
 
 
 def test_every_kind_that_is_found_is_expected_somewhere():

@@ -84,10 +84,10 @@ def test_check_only_reads(command, file):
 
 
 def test_an_alarm_that_no_detector_raises_cannot_be_expected(command, file):
-    file.write_text(SCENARIO.replace("entrapment_between_landings", "sequence_gaps"))
+    file.write_text(SCENARIO.replace("entrapment_between_landings", "terminal_silent"))
     status, _, err = command("--check", str(file))
     assert status == 2
-    assert f"{file}:17: alarm is sequence_gaps, which no detector finds yet" in err
+    assert f"{file}:17: alarm is terminal_silent, which no detector finds yet" in err
 
 
 def test_the_judge_passes_what_is_as_expected(command, file, tmp_path):

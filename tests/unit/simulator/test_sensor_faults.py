@@ -22,6 +22,7 @@ from simulator.faults.sensors import (
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.frames import MISSING, Frames
 from simulator.terminals.health import FALSIFIED
+from simulator.terminals.losses import LOSSES
 from simulator.world.buildings import Mix, Presence, Terminal
 from simulator.world.knowledge import effects
 from telemetry.columns import COLUMN_NAMES, Door, Power
@@ -34,7 +35,7 @@ END_US = START_US + 700 * SECOND_US
 SICK = 2
 CHANGES_CADENCE = {
     Cause.TERMINAL_SILENT, Cause.TERMINAL_REBOOT, Cause.ZONE_FLAPPING, Cause.ZONE_SWITCH_FLAPPING,
-    Cause.DOOR_SWITCH_FLAPPING,
+    Cause.DOOR_SWITCH_FLAPPING, *LOSSES,
 }  # fmt: skip
 ORDINARY = sorted(SENSOR_FAULTS - CHANGES_CADENCE)
 

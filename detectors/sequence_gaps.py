@@ -1,0 +1,172 @@
+"""Sequence gaps: frames were numbered and never came.
+
+Decides from ``seq`` and time how many frames are missing between those that were stepped: a few of
+a thousand are the way of the field, more is a finding. It tells whether they went missing in a
+silence of the terminal (it was cut off, and its buffer lost them) or amid a steady stream (lost on
+the way, or refused by us). Which of the latter, only the dead letters know (ADR 0012). Numbers are
+of a terminal, so frames of all units count.
+
+Losses are counted by pages of numbers (``number_pages``), so a lift whose numbers are complete
+costs one difference. A gap counts when its page or the one before is full. Number 0 is passed over:
+it begins a numbering, and nothing is missing before it.
+
+Invariants: a terminal that starts anew, or whose numbers jump further than it can have counted
+meanwhile, has lost nothing; a frame that comes late, after its gap was passed, is never stepped and
+takes nothing back.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple, cast
+
+import numpy as np
+
+from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped
+from detectors.number_pages import Counted, Steps, counted, steps
+from detectors.parameters import LiftParams, in_seconds, plain, spread_all
+from detectors.segments import Bools, Ints, Timeline
+from detectors.signals import Heard
+from detectors.windows import (
+    IDLE,
+    WINDOW_FIELDS,
+    Evidence,
+    Judged,
+    follow,
+    limit_at,
+    tell,
+    tri,
+)
+from telemetry.findings import FindingKind
+
+HISTORY_US: Final = 120_000_000
+"""A frame that comes so late is history (DESIGN section 5)."""
+_S: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceGapsParams(LiftParams):
+    """Thresholds of ``sequence_gaps``."""
+
+    missing: int = field(
+        default=16,
+        metadata=plain(
+            "gaps_per_1024", 1, 1024, "i8",
+            "practice: at 0.5 % lost singly, as with QoS 0, one page in 15,000 has so many",
+        ),
+    )  # fmt: skip
+    silence_us: int = field(
+        default=120 * _S,
+        metadata=in_seconds("gaps_silence_s", 1, 86_400, "practice: three heartbeats of 30 s"),
+    )
+    calm_us: int = field(
+        default=3_600 * _S,
+        metadata=in_seconds("gaps_calm_s", 0, 604_800, "practice: the class of maintenance"),
+    )
+
+
+class SequenceGapsDetector:
+    """See the module."""
+
+    name = "sequence_gaps"
+    version = "1"
+    kinds = (FindingKind.SEQUENCE_GAPS,)
+    gap_policy = GapPolicy.HOLD
+    layout = (
+        Field("seq", "i8", 0),  # the newest number; 0 = none yet
+        Field("gap_seq", "u4", 0),  # low bits of the number after the newest gap or beginning
+        Field("missing", "u2", 0),  # in the page of that number,
+        Field("silent", "u2", 0),  # of these in a silence,
+        Field("before", "u2", 0),  # and in the page before
+        *WINDOW_FIELDS,
+    )
+    params_type = SequenceGapsParams
+
+    def step(self, state: State, batch: LiftFrames, params: Any) -> Stepped:
+        """Advance ``m`` lifts; see ``contract.Detector.step``."""
+        seg, numbered = batch.segments, batch.frames["seq"] > 0
+        seq = seg.join(state["seq"], batch.frames["seq"])
+        if not numbered.all():
+            seq = seg.hold(seq, seg.at_frames(numbered))
+        ahead = seq - seg.prior(seq)
+        odd = (ahead < 0) | (ahead > 1)
+        newest = seq[seg.last_at]
+        if not odd.any() and (state["phase"] == IDLE).all():
+            same = {f.name: state[f.name] for f in self.layout}
+            return Stepped({**same, "seq": newest}, np.full(len(newest), NO_DUE_US), ())
+        limits = spread_all(params, seg.row)
+        stream = _stream(batch, numbered)
+        found = steps(seg, seq, stream.line.t_us, stream.seen_us)
+        silent = found.after_us > limit_at(limits.silence_us, found.at)
+        pages = counted(state, seg, found, silent)
+        full = (pages.missing >= limits.missing) | (pages.before >= limits.missing)
+        judged = Judged(
+            self.kinds[0],
+            full & (seq == pages.gap_seq),
+            0,
+            limits.calm_us,
+            _Telling(batch, found, pages, limits),
+            updates=full & pages.opens,
+        )
+        heard = cast("Heard", stream)
+        course = follow(state, heard, judged.holds, 0, judged.bridge_us, updates=judged.updates)
+        told = ()
+        if len(course.at):  # at least the onset's frame has been seen, whatever it told
+            seen_us = stream.seen_us.copy()
+            seen_us[course.at] = np.maximum(seen_us[course.at], course.onset_us)
+            heard = cast("Heard", stream._replace(seen_us=seen_us))
+            told = (tell(self, judged, course, heard),)
+        own = {**pages.after(seg.last_at), "seq": newest, **course.state}
+        return Stepped(own, course.due_us, told)
+
+
+class _Stream(NamedTuple):
+    """When frames of all units came: as much of ``Heard`` as windows ask for."""
+
+    line: Timeline
+    seen_us: Ints
+
+
+def _stream(batch: LiftFrames, numbered: Bools) -> _Stream:
+    """Return it; only frames with a number count."""
+    seg, line = batch.segments, batch.lift.line
+    seen_us = np.maximum(batch.lift.seen_us, batch.escalator.seen_us)
+    told = seg.at_frames(numbered)
+    return _Stream(Timeline.heard(seg, line.t_us, line.end_us, told), seen_us)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Tells what was missing, at the elements at which something happened."""
+
+    batch: LiftFrames
+    found: Steps
+    pages: Counted
+    limits: SequenceGapsParams
+
+    def __call__(self, at: Ints) -> Evidence:
+        found, pages, frames = self.found, self.pages, self.batch.frames
+        missing, silent = pages.missing[at], pages.silent[at]
+        here = np.isin(at, found.at[~found.begins])
+        first, last, lag_us = (np.full(len(at), -1) for _ in range(3))
+        which = np.searchsorted(found.at, at[here])
+        first[here], last[here] = found.prior[which] + 1, found.seq[which] - 1
+        frame = at[here] - self.batch.segments.row[at[here]] - 1
+        lag_us[here] = (frames["received_us"] - frames["time_us"])[frame]
+        return Evidence(
+            {
+                "in_a_silence": tri(2 * silent >= missing, missing == 0),
+                "amid_a_stream": tri(2 * silent < missing, missing == 0),
+                "history_followed": tri(lag_us > HISTORY_US, ~here),
+            },
+            {
+                "missing": missing,
+                "missing_in_a_silence": silent,
+                "missing_before": pages.before[at],
+                "first_missing": first,
+                "last_missing": last,
+            },
+            {
+                "missing": limit_at(self.limits.missing, at),
+                "silence_us": limit_at(self.limits.silence_us, at),
+                "calm_us": limit_at(self.limits.calm_us, at),
+            },
+        )
