@@ -1,4 +1,4 @@
--- The schema at revision 0004: golden dump, for reading and for the test that compares it.
+-- The schema at revision 0005: golden dump, for reading and for the test that compares it.
 -- Made by `python -m migrations.dump <database URL>`; never edited, never executed.
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -183,6 +183,8 @@ CREATE TABLE delivery_attempts (
     CONSTRAINT delivery_attempts_pkey PRIMARY KEY (message_id, endpoint, n),
     CONSTRAINT delivery_attempts_message_id_endpoint_fkey FOREIGN KEY (message_id, endpoint) REFERENCES deliveries(message_id, endpoint)
 );
+
+CREATE INDEX delivery_attempts_started_at_idx ON public.delivery_attempts USING btree (started_at);
 
 CREATE TABLE detector_snapshots (
     lane smallint NOT NULL,
@@ -386,12 +388,14 @@ CREATE TABLE shadow_transitions (
     rule_version text NOT NULL,
     evidence jsonb NOT NULL,
     thresholds jsonb NOT NULL,
+    parameters integer NOT NULL DEFAULT 0,
     CONSTRAINT shadow_transitions_pkey PRIMARY KEY (version, lane, batch, n),
     CONSTRAINT shadow_transitions_elevator_id_fkey FOREIGN KEY (elevator_id) REFERENCES elevators(id),
     CONSTRAINT shadow_transitions_version_fkey FOREIGN KEY (version) REFERENCES shadow_runs(version)
 );
 
 CREATE INDEX shadow_transitions_elevator_id_time_idx ON public.shadow_transitions USING btree (elevator_id, "time");
+CREATE INDEX shadow_transitions_time_idx ON public.shadow_transitions USING btree ("time");
 
 CREATE TABLE snapshots (
     lane smallint NOT NULL,

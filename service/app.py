@@ -96,7 +96,8 @@ class _Service(Foundation):
             source = MqttSource(narrow.mqtt_source(self.settings), self.clock)
             snapshots = self.make_snapshots()
             pipeline = self.make_pipeline(source)
-            server = self.make_http(pool, alarms, pipeline)
+            keeper = ShadowKeeper(pool, self.metrics, self.settings.shadow)
+            server = self.make_http(pool, alarms, pipeline, keeper)
             serving = tasks.create_task(server.serve(), name="http")
             watching = [
                 tasks.create_task(measure_loop_lag(self.metrics), name="loop-lag"),
@@ -104,7 +105,8 @@ class _Service(Foundation):
                 tasks.create_task(self._watch_clock(stopping), name="clock"),
             ]
             working = tasks.create_task(
-                self._work(source, pipeline, snapshots, pool, alarms, stopping), name="work"
+                self._work(source, pipeline, snapshots, pool, alarms, keeper, stopping),
+                name="work",
             )
             await asyncio.wait([working, serving], return_when=asyncio.FIRST_COMPLETED)
             if not working.done():
@@ -120,6 +122,7 @@ class _Service(Foundation):
         snapshots: Snapshots,
         pool: asyncpg.Pool,
         alarms: AlarmStore,
+        keeper: ShadowKeeper,
         stopping: asyncio.Event,
     ) -> None:
         """Do the service's work from lease to last line; returns after a stop."""
@@ -146,7 +149,6 @@ class _Service(Foundation):
             registering = tasks.create_task(self._watch_registry(pipeline), name="registry")
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
-            keeper = ShadowKeeper(pool, self.metrics, self.settings.shadow)
             shadowing = tasks.create_task(keeper.run(), name="shadow")
             self.board.clear(Cause.STARTING)
             log.info(

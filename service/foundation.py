@@ -32,6 +32,8 @@ from service.readiness import Board
 from service.registrar import Registrar
 from service.registry import Registry
 from service.settings import Settings, narrow
+from service.shadow.keeper import ShadowKeeper
+from service.shadow.store import ShadowStore
 from service.snapshots import Snapshots, SnapshotTimes
 from service.writer import RetryTimes, Writer
 
@@ -124,7 +126,9 @@ class Foundation:
             self.lanes, self.database_url, self.connect_options, self.clock, self.metrics, times
         )
 
-    def make_http(self, pool: asyncpg.Pool, alarms: AlarmStore, pipeline: Pipeline) -> HttpServer:
+    def make_http(
+        self, pool: asyncpg.Pool, alarms: AlarmStore, pipeline: Pipeline, keeper: ShadowKeeper
+    ) -> HttpServer:
         """Return the API's server, not yet listening."""
         http = self.settings.http
         parts = Parts(
@@ -139,6 +143,7 @@ class Foundation:
             alarms=Cases(pool, alarms),
             dead_letters=DeadLetterStore(pool),
             parameters=ParameterStore(pool),
+            shadow=ShadowStore(pool, keeper.kept),
             version=version("hoistway"),
         )
         config = uvicorn.Config(

@@ -158,6 +158,24 @@ SELECT version, parameters, candidate, set_at, set_by, cleared_at, cleared_by
 FROM shadow_runs
 WHERE CASE WHEN $1::int IS NULL THEN cleared_at IS NULL ELSE version = $1 END;
 
+-- list_shadow_runs: a page of runs before a version, newest first
+SELECT version, parameters, candidate, set_at, set_by, cleared_at, cleared_by
+FROM shadow_runs WHERE version < $1 ORDER BY version DESC LIMIT $2;
+
+-- list_shadow_transitions: a page of what a run would have said, by time; NULL does not filter
+SELECT t.lane, t.batch, t.n, e.code, t.elevator_id, t.time, t.onset, t.kind, t.kind_now, t.change,
+       t.reason, t.confidence, t.rule, t.rule_version AS version, t.evidence, t.thresholds,
+       t.parameters
+FROM shadow_transitions t JOIN elevators e ON e.id = t.elevator_id
+WHERE t.version = $1 AND t.time >= $2 AND t.time < $3
+  AND ($4::text IS NULL OR e.code = $4)
+  AND ($5::smallint IS NULL OR t.kind_now = $5)
+  AND (t.time, t.lane, t.batch, t.n) > ($6, $7, $8, $9)
+ORDER BY t.time, t.lane, t.batch, t.n LIMIT $10;
+
+-- lock_shadow: one change of what runs at a time
+SELECT pg_advisory_xact_lock($1);
+
 -- shadow_newest: the newest shadow run, in force or not
 SELECT max(version) FROM shadow_runs;
 
@@ -195,8 +213,8 @@ WHERE version = $1 AND lane = $2;
 -- shadow_write: what the shadow would have said in one batch
 INSERT INTO shadow_transitions (version, lane, batch, n, elevator_id, time, onset, kind, kind_now,
                                 change, reason, confidence, rule, rule_version, evidence,
-                                thresholds)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16);
+                                thresholds, parameters)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17);
 
 -- shadow_snapshot_piece: keep a piece of a lane's state
 INSERT INTO shadow_snapshots (lane, piece, layout, checksum, data) VALUES ($1, $2, $3, $4, $5)
@@ -217,7 +235,7 @@ SELECT pg_try_advisory_lock($1, $2);
 
 -- compare_shadow: what a shadow run would have said, in order
 SELECT t.elevator_id, t.time, t.onset, t.kind, t.kind_now, t.change, t.reason, t.confidence, t.rule,
-       t.rule_version AS version, t.evidence, t.thresholds, 0 AS parameters,
+       t.rule_version AS version, t.evidence, t.thresholds, t.parameters,
        NULL::bigint AS known_us
 FROM shadow_transitions t JOIN shadow_lanes s ON s.version = t.version AND s.lane = t.lane
 WHERE t.version = $1 AND t.batch > s.started_batch AND t.batch <= s.batch
@@ -230,6 +248,16 @@ FROM transitions t JOIN shadow_lanes s ON s.version = $1 AND s.lane = t.lane
 WHERE t.batch > s.started_batch AND t.batch <= s.batch
   AND t.time >= $2 AND ($3::bigint[] IS NULL OR t.elevator_id = ANY ($3))
 ORDER BY t.lane, t.batch, t.n;
+
+-- compare_size: how many transitions a comparison would read, each side counted up to $4
+SELECT (SELECT count(*) FROM (
+            SELECT FROM shadow_transitions s
+            WHERE s.version = $1 AND s.time >= $2 AND ($3::text IS NULL OR s.elevator_id =
+                  (SELECT id FROM elevators WHERE code = $3)) LIMIT $4) s)
+     + (SELECT count(*) FROM (
+            SELECT FROM transitions t
+            WHERE t.time >= $2 AND ($3::text IS NULL OR t.elevator_id =
+                  (SELECT id FROM elevators WHERE code = $3)) LIMIT $4) t);
 
 -- compare_codes: the registration codes of lifts; NULL = of all
 SELECT id, code FROM elevators WHERE $1::text[] IS NULL OR code = ANY ($1);

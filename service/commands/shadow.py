@@ -99,27 +99,37 @@ def follow() -> None:
 
     settings = load()
     configure(settings.log, SystemClock())
-    asyncio.run(process.follow(settings))
+    try:
+        asyncio.run(process.follow(settings))
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        typer.echo(told)  # for ``ShadowKeeper``, which shows it as the reason
+        raise
 
 
 async def _shown(version: int | None) -> dict[str, Any] | None:
     from service.database import visit
     from service.settings import load
     from service.shadow import runs
+    from service.shadow.state import state_of
 
     async with visit(load().database) as conn:
         run = await runs.find(conn, version)
         if run is None:
             return None
+        lanes = await runs.standing(conn, run.version)
+        state, why = state_of(run.document(), lanes, None)
         return {
             **run.document(),
-            "lanes": await runs.standing(conn, run.version),
+            "state": state,
+            "why": why,
+            "lanes": lanes,
             "starts": await runs.starts(conn, run.version),
         }
 
 
 def _tell(found: dict[str, Any]) -> None:
-    state = f"cleared {found['cleared_at']}" if found["cleared_at"] else "in force"
+    state = f"cleared {found['cleared_at']}" if found["cleared_at"] else found["state"]
     parameters = ", ".join(f"{k} {v:g}" for k, v in found["parameters"].items()) or "as live"
     candidate = found["candidate"] or "as live"
     typer.echo(

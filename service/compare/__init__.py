@@ -4,6 +4,14 @@
 and its shadow have found.
 """
 
-from service.compare.command import main
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code; errors are left to the caller."""
+    from service.compare import command  # the service uses ``live`` without it
+
+    return command.main(arguments)
+
 
 __all__ = ["main"]

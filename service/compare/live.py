@@ -32,33 +32,38 @@ def of_live(choice: Choice, version: int | None) -> Compared:
 
 async def _of_live(choice: Choice, version: int | None) -> Compared:
     async with visit(load().database, LONGEST_STATEMENT_S) as conn:
-        run = await _run(conn, version)
-        lanes = await conn.fetch(statements()["shadow_standing"], run.version)
-        if not lanes:
-            raise CommandError(
-                f"shadow {run.version} has not begun: `hoistway serve` runs it, see"
-                " `hoistway shadow show`"
-            )
-        bounds_us = (
-            max(choice.from_us, *(lane["started_us"] for lane in lanes)),
-            min(choice.to_us, *(lane["now_us"] + 1 for lane in lanes)),
+        return await compared(conn, choice, version)
+
+
+async def compared(conn: asyncpg.Connection, choice: Choice, version: int | None) -> Compared:
+    """Compare over a connection; raises ``CommandError`` if there is nothing to compare."""
+    run = await _run(conn, version)
+    lanes = await conn.fetch(statements()["shadow_standing"], run.version)
+    if not lanes:
+        raise CommandError(
+            f"shadow {run.version} has not begun: `hoistway serve` runs it, see"
+            " `hoistway shadow show`"
         )
-        codes = await _codes(conn, choice)
-        current = await _alarms(conn, "compare_live", run.version, choice, codes)
-        rival = await _alarms(conn, "compare_shadow", run.version, choice, codes)
-        return Compared(
-            title="live and its shadow",
-            candidate={
-                "version": run.version,
-                "parameters": dict(run.candidate.params),
-                "detectors": run.candidate.detectors,
-            },
-            from_us=bounds_us[0],
-            until_us=bounds_us[1],
-            found=differences(current, rival),
-            summary=_summary(await runs.standing(conn, run.version)),
-            gaps=await runs.starts(conn, run.version),
-        )
+    bounds_us = (
+        max(choice.from_us, *(lane["started_us"] for lane in lanes)),
+        min(choice.to_us, *(lane["now_us"] + 1 for lane in lanes)),
+    )
+    codes = await _codes(conn, choice)
+    current = await _alarms(conn, "compare_live", run.version, choice, codes)
+    rival = await _alarms(conn, "compare_shadow", run.version, choice, codes)
+    return Compared(
+        title="live and its shadow",
+        candidate={
+            "version": run.version,
+            "parameters": dict(run.candidate.params),
+            "detectors": run.candidate.detectors,
+        },
+        from_us=bounds_us[0],
+        until_us=bounds_us[1],
+        found=await asyncio.to_thread(differences, current, rival),
+        summary=_summary(await runs.standing(conn, run.version)),
+        gaps=await runs.starts(conn, run.version),
+    )
 
 
 async def _run(conn: asyncpg.Connection, version: int | None) -> ShadowRun:
@@ -86,8 +91,13 @@ async def _alarms(
 ) -> list[SeenAlarm]:
     """Return the alarms raised in the span of event time; they may have ended after it."""
     rows = await conn.fetch(statements()[query], version, to_datetime(choice.from_us), list(codes))
+    return await asyncio.to_thread(_reduced, rows, choice.to_us, codes)
+
+
+def _reduced(rows: list[asyncpg.Record], to_us: int, codes: dict[int, str]) -> list[SeenAlarm]:
+    """Reduce rows to alarms; some 20 us a row, hence in a thread where a service waits."""
     seen = alarms_of((Seen(transitions.of_row(row)) for row in rows), codes)
-    return [a for a in seen if a.detected_us is not None and a.detected_us < choice.to_us]
+    return [a for a in seen if a.detected_us is not None and a.detected_us < to_us]
 
 
 def _summary(lanes: list[dict[str, Any]]) -> dict[str, Any]:

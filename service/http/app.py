@@ -5,14 +5,23 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.routing import BaseRoute
 
-from service.http import alarms, dead_letters, elevators, frames, health, parameters, problems
+from service.http import (
+    alarms,
+    dead_letters,
+    elevators,
+    frames,
+    health,
+    parameters,
+    problems,
+    shadow,
+)
 from service.http.auth import GuardedRoute
 from service.http.edge import Edge
 from service.http.parts import Parts
 from service.roles import ALLOWED, OPEN
 
 ROUTERS: Final = (health.router, frames.router, alarms.router, elevators.router,
-                  parameters.router, dead_letters.router)  # fmt: skip
+                  parameters.router, shadow.router, dead_letters.router)  # fmt: skip
 
 
 def make_app(parts: Parts) -> FastAPI:

@@ -17,6 +17,7 @@ from service.parameters import Changed, Known, Wanted
 from service.readiness import Readiness
 from service.roles import Caller
 from service.settings import HttpSettings
+from service.shadow.store import Case, Place, SaidFilter
 
 Document = dict[str, Any]
 """A JSON object."""
@@ -143,6 +144,41 @@ class Parameters(Protocol):
         ...
 
 
+class Shadow(Protocol):
+    """Other rules beside the live ones, as the API sees them."""
+
+    async def show(self, version: int | None = None) -> Document | None:
+        """Return a run with its state; without a version the one in force, or that there is none.
+
+        None = no run has this version.
+        """
+        ...
+
+    async def runs(self, before: int, limit: int) -> list[Document]:
+        """Return a page of runs, newest first."""
+        ...
+
+    async def put(
+        self, params: Mapping[str, float], candidate: str, actor: str, now_us: int
+    ) -> Document:
+        """Let this run from now on; raises ``ShadowRefusedError``."""
+        ...
+
+    async def clear(self, actor: str, now_us: int) -> int | None:
+        """End the run in force; return its version, None = none was."""
+        ...
+
+    async def said(self, which: SaidFilter, after: Place | None, limit: int) -> list[Document]:
+        """Return a page of what a run would have said, by event time."""
+        ...
+
+    async def differences(
+        self, which: SaidFilter, after: Case | None, limit: int
+    ) -> tuple[Document, list[tuple[Case, Document]]]:
+        """Return what a comparison with live comes to, and a page of the cases that differ."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """One dead letter with its bytes."""
@@ -245,6 +281,7 @@ class Parts:
     alarms: Alarms
     dead_letters: DeadLetters
     parameters: Parameters
+    shadow: Shadow
     version: str
     abandoned: set[Task[Any]] = field(default_factory=set)
     """Requests that were answered 503 and have not ended yet."""

@@ -4,6 +4,14 @@
 the hypertable, ``sending`` publishes, ``finding`` puts the frames through the detectors.
 """
 
-from service.replay.command import main
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code; errors are left to the caller."""
+    from service.replay import command  # the service uses ``stored`` without it
+
+    return command.main(arguments)
+
 
 __all__ = ["main"]

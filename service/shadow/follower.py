@@ -280,4 +280,5 @@ def _values(t: Transition) -> tuple[object, ...]:
         *(t.elevator_id, to_datetime(t.t_us), to_datetime(t.onset_us)),
         *(int(t.kind), int(t.kind_now), int(t.change), int(t.reason), int(t.confidence)),
         *(t.rule, t.version, json.dumps(t.evidence()), json.dumps(dict(t.thresholds))),
+        t.parameters,
     )

@@ -7,13 +7,16 @@ everything that it said stays.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 
 from service.backtest.candidate import Candidate, CandidateError, registered
 from service.sql import statements
 from service.times import rfc3339, to_datetime, to_us
+
+CHANGE_LOCK: Final = 0x484F4953
+"""Key of the advisory lock under which the run in force is exchanged; "HOIS" in ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,25 @@ def checked(params: Mapping[str, Any], candidate: str) -> Candidate:
     return chosen
 
 
-async def begin(conn: asyncpg.Connection, candidate: Candidate, actor: str, now_us: int) -> int:
-    """Put a run in force instead of the one before; return its version."""
+async def begin(
+    conn: asyncpg.Connection,
+    candidate: Candidate,
+    actor: str,
+    now_us: int,
+    *,
+    anew: bool = True,
+) -> int:
+    """Put a run in force instead of the one before; return its version.
+
+    If it is the same as the one in force, that one goes on unless ``anew``.
+    """
     now = to_datetime(now_us)
     parameters = json.dumps(dict(candidate.params))
     async with conn.transaction():
+        await conn.execute(statements()["lock_shadow"], CHANGE_LOCK)
+        before = await find(conn)
+        if before is not None and before.candidate == candidate and not anew:
+            return before.version
         await _end(conn, actor, now_us)
         version: Any = await conn.fetchval(
             statements()["shadow_set"], parameters, candidate.detectors, now, actor
@@ -71,6 +88,7 @@ async def begin(conn: asyncpg.Connection, candidate: Candidate, actor: str, now_
 async def end(conn: asyncpg.Connection, actor: str, now_us: int) -> int | None:
     """End the run in force; return its version, None = none was."""
     async with conn.transaction():
+        await conn.execute(statements()["lock_shadow"], CHANGE_LOCK)
         return await _end(conn, actor, now_us)
 
 
@@ -90,8 +108,11 @@ async def find(
 ) -> ShadowRun | None:
     """Return the run of a version, None = the one in force."""
     row = await conn.fetchrow(statements()["shadow_run"], version)
-    if row is None:
-        return None
+    return None if row is None else of_row(row)
+
+
+def of_row(row: Any) -> ShadowRun:
+    """Return the run that a row holds."""
     cleared = row["cleared_at"]
     return ShadowRun(
         version=row["version"],
@@ -122,7 +143,7 @@ async def standing(conn: asyncpg.Connection | asyncpg.Pool, version: int) -> lis
     ]
 
 
-async def starts(conn: asyncpg.Connection, version: int) -> list[dict[str, Any]]:
+async def starts(conn: asyncpg.Connection | asyncpg.Pool, version: int) -> list[dict[str, Any]]:
     """Return when its state began anew, and since when it remembered at that moment."""
     rows = await conn.fetch(statements()["shadow_starts"], version)
     return [

@@ -10,10 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from service.rig import Rig
-from service.shadow import runs
+from service.roles import Role
 from service.simulate.feeds import ScenarioFeed
 from service.simulate.plan import Options, plan
 from tests.acceptance.commands import hoistway
@@ -21,10 +22,37 @@ from tests.acceptance.conftest import MakeRig
 from tests.acceptance.test_scenarios import AN_HOUR, publish, registrations
 from tests.acceptance.test_score_live import SCENARIO
 
+KEYS: dict[str, dict[str, str]] = {}
 SAID = (
     "SELECT elevator_id, time, onset, kind, kind_now, change, reason, confidence, evidence"
     " FROM %stransitions ORDER BY elevator_id, time, onset, kind, change"
 )
+
+
+async def asked(made: Rig, method: str, path: str, **more: Any) -> dict[str, Any]:
+    """Ask the service's API about its shadow."""
+    if "boss" not in KEYS.setdefault(made.client_id, {}):
+        KEYS[made.client_id]["boss"] = await made.make_key("boss", Role.ADMIN)
+    headers = {"X-API-Key": KEYS[made.client_id]["boss"]}
+    url = f"{made.service.http_url}/v1/shadow{path}"
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, url, **more) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        return await answer.json()
+
+
+async def listed(made: Rig, name: str) -> list[dict[str, Any]]:
+    """Return a list of the API, page by page."""
+    found: list[dict[str, Any]] = []
+    query = {"limit": "5", "from": "2026-03-24T00:00:00Z"}
+    while True:
+        page = await asked(made, "GET", f"/{name}", params=query)
+        found += page[name]
+        if page["next"] is None:
+            return found
+        query["after"] = page["next"]
 
 
 async def caught_up(made: Rig) -> None:
@@ -51,8 +79,9 @@ async def test_a_shadow_says_what_its_rules_say(
         feed = run.feed
         assert isinstance(feed, ScenarioFeed)
         made = await rig(registrations=registrations(feed), accept_as=None, environment=AN_HOUR)
-        async with made.pool.acquire() as conn:
-            await runs.begin(conn, runs.checked(params, ""), "test", made.clock.now_us())
+        assert (await asked(made, "GET", ""))["state"] == "none"
+        put = await asked(made, "PUT", "", json={"parameters": params})
+        assert (put["version"], put["set_by"]) == (1, "boss")
         async with asyncio.timeout(30):
             while not await made.count("SELECT count(*) FROM shadow_lanes"):
                 await made.pool.execute("SELECT pg_sleep(0.1)")
@@ -64,6 +93,13 @@ async def test_a_shadow_says_what_its_rules_say(
     told = json.loads(ended.stdout)
     kinds = told["kinds"]
     assert sum(kind["current"] for kind in kinds.values()) >= 6
+    shown = await asked(made, "GET", "")
+    assert (shown["state"], shown["why"]) == ("running", "")
+    said = await listed(made, "transitions")
+    assert len(said) == await made.count("SELECT count(*) FROM shadow_transitions")
+    cases = await listed(made, "differences")
+    assert len(cases) == sum(len(v) for k, v in told["differences"].items() if k != "equal")
+    assert {case["difference"] for case in cases} == ({"other_time"} if differ else set())
     metrics = await made.service.metrics()
     assert metrics["hoistway_shadow_running"] == 1
     if differ:

@@ -19,6 +19,7 @@ from service.parameters.store import check
 from service.readiness import Board
 from service.roles import Caller, Role
 from service.settings import HttpSettings
+from service.shadow.store import Case, Place, SaidFilter, wanted
 
 ALARM = UUID("11111111-1111-4111-8111-111111111111")
 CODE = "31103301102014075069"
@@ -154,6 +155,55 @@ class FakeParameters:
 
 
 @dataclass
+class FakeShadow:
+    """A shadow in memory; three findings in one second, and three differences."""
+
+    version: int | None = 3
+    put_: list[tuple[dict[str, float], str, str]] = field(default_factory=list)
+    cleared: list[str] = field(default_factory=list)
+    asked: list[Any] = field(default_factory=list)
+    fault: Exception | None = None
+
+    async def show(self, version: int | None = None) -> dict[str, Any] | None:
+        if version is not None and version > 3:
+            return None
+        return {"version": version or self.version, "state": "running"}
+
+    async def runs(self, before: int, limit: int) -> list[dict[str, Any]]:
+        return [{"version": n} for n in (3, 2, 1) if n < before][:limit]
+
+    async def put(
+        self, params: Mapping[str, float], candidate: str, actor: str, now_us: int
+    ) -> dict[str, Any]:
+        wanted(params, candidate)
+        self.put_.append((dict(params), candidate, actor))
+        return {"version": 4, "state": "starting"}
+
+    async def clear(self, actor: str, now_us: int) -> int | None:
+        self.cleared.append(actor)
+        return self.version
+
+    async def said(
+        self, which: SaidFilter, after: Place | None, limit: int
+    ) -> list[dict[str, Any]]:
+        self.asked.append((which, after))
+        first = 0 if after is None else after[3] + 1
+        return [
+            {"time": "2026-11-22T08:00:00Z", "lane": 0, "batch": 5, "n": n} for n in range(first, 3)
+        ][:limit]
+
+    async def differences(
+        self, which: SaidFilter, after: Case | None, limit: int
+    ) -> tuple[dict[str, Any], list[tuple[Case, dict[str, Any]]]]:
+        if self.fault is not None:
+            raise self.fault
+        self.asked.append((which, after))
+        cases = [((n, 1, "a.b"), {"elevator": "a.b"}) for n in range(3)]
+        left = [case for case in cases if after is None or case[0] > after]
+        return {"version": which.version}, left[:limit]
+
+
+@dataclass
 class FakeDeadLetters:
     letters: dict[int, DeadLetter] = field(default_factory=dict)
     replayed: list[tuple[int, str]] = field(default_factory=list)
@@ -176,7 +226,7 @@ class Api:
         self.board = Board(self.clock, ())
         self.intake, self.keys, self.fleet = FakeIntake(), FakeKeys(), FakeFleet()
         self.alarms, self.letters = FakeAlarms(), FakeDeadLetters()
-        self.parameters = FakeParameters()
+        self.parameters, self.shadow = FakeParameters(), FakeShadow()
         self.metrics = Metrics(CollectorRegistry(), "test")
         self.app = make_app(
             Parts(
@@ -191,6 +241,7 @@ class Api:
                 alarms=self.alarms,
                 dead_letters=self.letters,
                 parameters=self.parameters,
+                shadow=self.shadow,
                 version="test",
             )
         )

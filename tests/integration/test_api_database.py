@@ -24,6 +24,7 @@ from service.readiness import Board
 from service.registry import Registry
 from service.roles import Role
 from service.settings import DatabaseSettings, HttpSettings
+from service.shadow.store import ShadowStore
 from service.times import to_datetime
 from telemetry.columns import CODE_BIT, QUALITY_BIT
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
@@ -74,6 +75,7 @@ async def service(database_url: str) -> AsyncIterator[Service]:
                 alarms=Cases(pool, AlarmStore(StoreSettings(endpoints=("http://desk",)), pool)),
                 dead_letters=DeadLetterStore(pool),
                 parameters=ParameterStore(pool),
+                shadow=ShadowStore(pool, lambda: None),
                 version="test",
             )
         )

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import numpy as np
@@ -22,8 +23,9 @@ from service.cli import run
 from service.metrics import Metrics
 from service.settings import Settings
 from service.shadow import process, runs
-from service.shadow.keeper import ShadowKeeper
+from service.shadow.keeper import FIRST_WAIT_S, ShadowKeeper
 from service.shadow.process import Shadow
+from service.shadow.store import SaidFilter, ShadowRefusedError, ShadowStore
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, FindingKind
 
@@ -245,6 +247,29 @@ async def test_a_process_that_fails_is_counted_and_not_started_again_at_once(lan
     await keeper.end()
 
 
+async def test_the_reason_of_a_failure_is_told_until_another_run_is_set(lane: Lane):
+    await lane.set(SOONER)
+    keeper, _ = await kept(lane, "print('said before'); print('no memory'); raise SystemExit(7)")
+    assert keeper.kept() is None
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(keeper.run())
+        while keeper.process is None:
+            await asyncio.sleep(0)
+        await keeper.process.wait()
+        await keeper.look()
+        told = keeper.kept()
+        assert told is not None
+        assert (told.running, told.failure) == (False, "ended with code 7: no memory")
+        assert 0 < told.again_in_s <= FIRST_WAIT_S
+        await lane.set({"between_landings_window_s": 40})
+        await keeper.look()
+        told = keeper.kept()
+        assert told is not None
+        assert (told.running, told.failure) == (True, "")
+        running.cancel()
+    assert keeper.kept() is None
+
+
 async def test_a_process_that_hangs_ends_with_the_run(lane: Lane):
     await lane.set(SOONER)
     keeper, metrics = await kept(lane, "import signal; signal.pause()")
@@ -280,6 +305,76 @@ async def test_figures_of_the_shadow_become_metrics(lane: Lane):
     assert value(metrics, "frames_total") == SECONDS_EACH
     assert (value(metrics, "step_seconds_total") or 0) > 0
     await keeper.end()
+
+
+# --- as the API tells it --------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def shadows(database_url: str) -> AsyncIterator[ShadowStore]:
+    async with asyncpg.create_pool(database_url, min_size=0, max_size=3) as pool:
+        yield ShadowStore(pool, lambda: None)
+
+
+async def test_what_runs_already_goes_on_when_it_is_put_again(lane: Lane, shadows: ShadowStore):
+    assert (await shadows.show())["state"] == "none"
+    first = await shadows.put(SOONER, "", "me", START_US)
+    again = await shadows.put(SOONER, "", "you", START_US)
+    other = await shadows.put({"between_landings_window_s": 40}, "", "you", START_US)
+    assert (first["version"], first["state"]) == (1, "starting")
+    assert (again["version"], again["set_by"], other["version"]) == (1, "me", 2)
+    assert [run["version"] for run in await shadows.runs(10, 5)] == [2, 1]
+    with pytest.raises(ShadowRefusedError, match="between_landings_window_s must lie"):
+        await shadows.put({"between_landings_window_s": -1}, "", "me", START_US)
+    assert await shadows.clear("me", START_US) == 2
+    assert await shadows.clear("me", START_US) is None
+    assert (await shadows.show(2))["state"] == "cleared"
+    assert await shadows.show(3) is None
+    assert await lane.conn.fetchval("SELECT count(*) FROM audit_log") == 4
+
+
+async def test_puts_at_once_leave_one_in_force(lane: Lane, shadows: ShadowStore):
+    await asyncio.gather(
+        *(shadows.put({"between_landings_window_s": n}, "", "me", START_US) for n in range(20, 30))
+    )
+    in_force = "SELECT count(*) FROM shadow_runs WHERE cleared_at IS NULL"
+    assert await lane.conn.fetchval(in_force) == 1
+
+
+async def test_what_it_said_and_what_differs_is_listed(lane: Lane, shadows: ShadowStore):
+    await shadows.put(SOONER, "", "me", START_US)
+    await lane.follow()
+    await lane.write(range(1, BATCHES + 1))
+    await lane.follow()
+    assert (await shadows.show())["state"] == "running"
+    which = SaidFilter(1, START_US, START_US + 60 * SECOND_US, "A")
+    [said] = await shadows.said(which, None, 10)
+    assert (said["elevator"], said["change"]) == ("A", "raised")
+    assert said["rule"]["thresholds"]["window_us"] == 25 * SECOND_US
+    assert said["evidence"]["criteria"]["stopped"] is True
+    place = START_US + 25 * SECOND_US, said["lane"], said["batch"], said["n"]
+    assert await shadows.said(which, place, 10) == []
+    assert await shadows.said(replace(which, elevator="B"), None, 10) == []
+    assert await shadows.said(replace(which, kind=2), None, 10) == []
+    assert await shadows.said(replace(which, to_us=START_US + 25 * SECOND_US), None, 10) == []
+    head, [(case, told)] = await shadows.differences(which, None, 10)
+    assert head["kinds"]["entrapment_between_landings"]["only_candidate"] == 1
+    assert (told["difference"], told["current"]) == ("only_candidate", None)
+    assert told["candidate"]["detected"] == "2026-09-21T14:13:45.000Z"
+    assert (await shadows.differences(which, case, 10))[1] == []
+
+
+async def test_too_much_is_not_compared_in_one_request(
+    lane: Lane, shadows: ShadowStore, monkeypatch
+):
+    monkeypatch.setattr("service.shadow.store.MOST_COMPARED", 0)
+    await shadows.put(SOONER, "", "me", START_US)
+    await lane.follow()
+    await lane.write(range(1, BATCHES + 1))
+    await lane.follow()
+    which = SaidFilter(1, START_US, START_US + 60 * SECOND_US)
+    with pytest.raises(ShadowRefusedError, match="choose a later from, one elevator"):
+        await shadows.differences(which, None, 10)
 
 
 # --- commands -------------------------------------------------------------------------------------
