@@ -145,11 +145,15 @@ class _Service(Foundation):
                 await self._leave_early()
                 return
             self.metrics.bind_source(source)
-            watching = tasks.create_task(show_source_state(self.board, source), name="show-source")
-            registering = tasks.create_task(self._watch_registry(pipeline), name="registry")
+            retention = self.make_retention(pool)
+            beside = [
+                tasks.create_task(show_source_state(self.board, source), name="show-source"),
+                tasks.create_task(self._watch_registry(pipeline), name="registry"),
+                tasks.create_task(keeper.run(), name="shadow"),
+                tasks.create_task(retention.run(), name="retention"),
+            ]
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
-            shadowing = tasks.create_task(keeper.run(), name="shadow")
             self.board.clear(Cause.STARTING)
             log.info(
                 "serving",
@@ -168,7 +172,7 @@ class _Service(Foundation):
                     async with asyncio.timeout_at(end_s - GOODBYE_S):
                         await snapshots.write()
             dispatcher.stop()
-            for task in (watching, registering, showing, announcing, shadowing):
+            for task in (*beside, showing, announcing):
                 task.cancel()
             await end_by(dispatching, end_s - GOODBYE_S)
             await self._give_leases_back()

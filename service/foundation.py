@@ -31,6 +31,7 @@ from service.pipeline import Pipeline
 from service.readiness import Board
 from service.registrar import Registrar
 from service.registry import Registry
+from service.retention import Retention
 from service.settings import Settings, narrow
 from service.shadow.keeper import ShadowKeeper
 from service.shadow.store import ShadowStore
@@ -125,6 +126,10 @@ class Foundation:
         return Snapshots(
             self.lanes, self.database_url, self.connect_options, self.clock, self.metrics, times
         )
+
+    def make_retention(self, pool: asyncpg.Pool) -> Retention:
+        """Return what forgets old rows."""
+        return Retention(pool, self.clock, self.metrics, self.settings.retention)
 
     def make_http(
         self, pool: asyncpg.Pool, alarms: AlarmStore, pipeline: Pipeline, keeper: ShadowKeeper

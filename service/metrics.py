@@ -57,6 +57,13 @@ Labels = dict[str, Iterable[str]]
 Kind = TypeVar("Kind", Counter, Gauge, Histogram)
 
 
+class Forgotten(StrEnum):
+    """Tables out of which old rows are taken."""
+
+    SHADOW_TRANSITIONS = "shadow_transitions"
+    DELIVERY_ATTEMPTS = "delivery_attempts"
+
+
 class Rejected(StrEnum):
     """Why a frame became a dead letter: reasons of the decoder and of what comes after it."""
 
@@ -111,6 +118,7 @@ class Metrics:
         self._pipeline()
         self._alerting()
         self._shadow()
+        self._retention()
         self._service(version)
 
     def _conservation(self) -> None:
@@ -188,6 +196,18 @@ class Metrics:
         )
         self.shadow_ends = self._counter(
             "shadow_ends", "Shadow processes that ended by themselves."
+        )
+
+    def _retention(self) -> None:
+        tables: Labels = {"table": Forgotten}
+        self.forgotten = self._counter(
+            "retention_rows", "Rows that were forgotten because of their age.", tables
+        )
+        self.forget_s = self._histogram(
+            "retention_delete_seconds", "One small delete of old rows.", labels=tables
+        )
+        self.forget_failures = self._counter(
+            "retention_failures", "Deletes of old rows that failed and are tried again.", tables
         )
 
     def _service(self, version: str) -> None:

@@ -176,6 +176,19 @@ ORDER BY t.time, t.lane, t.batch, t.n LIMIT $10;
 -- lock_shadow: one change of what runs at a time
 SELECT pg_advisory_xact_lock($1);
 
+-- forget_shadow: at most $2 findings of shadows from before $1, the oldest first
+DELETE FROM shadow_transitions WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM shadow_transitions WHERE time < $1 ORDER BY time LIMIT $2));
+
+-- forget_delivery_attempts: at most $2 attempts from before $1 of alarms that ended before $1
+DELETE FROM delivery_attempts WHERE ctid = ANY (ARRAY(
+    SELECT a.ctid
+    FROM delivery_attempts a
+    JOIN deliveries d ON d.message_id = a.message_id AND d.endpoint = a.endpoint
+    LEFT JOIN alarms m ON m.id = d.alarm_id
+    WHERE a.started_at < $1 AND d.state <> 'pending' AND (m.id IS NULL OR m.ended_at < $1)
+    ORDER BY a.started_at LIMIT $2));
+
 -- shadow_newest: the newest shadow run, in force or not
 SELECT max(version) FROM shadow_runs;
 

@@ -7,7 +7,7 @@ to people. No other module of the service reads the environment. Named here are 
 sections that a module is given by themselves.
 """
 
-from service.settings.inner import ShadowSettings
+from service.settings.inner import RetentionSettings, ShadowSettings
 from service.settings.load import SettingsError, load
 from service.settings.outer import DatabaseSettings, MqttSettings
 from service.settings.outward import HttpSettings, LogSettings
@@ -18,6 +18,7 @@ __all__ = [
     "HttpSettings",
     "LogSettings",
     "MqttSettings",
+    "RetentionSettings",
     "Settings",
     "SettingsError",
     "ShadowSettings",

@@ -117,6 +117,18 @@ class ShadowSettings(Section):
     """Longest wait before a shadow that ended by itself is started again [s], doubled each time."""
 
 
+class RetentionSettings(Section):
+    """How long the service keeps what it would otherwise pile up for ever."""
+
+    shadow_days: Annotated[float, Field(ge=1, le=36_500)] | None = 90
+    """Findings of shadows are kept for this long after their event time [d]; a trial of other rules
+    is judged within weeks. None: for ever."""
+    delivery_attempts_days: Annotated[float, Field(ge=1096, le=36_500)] | None = 1100
+    """Attempts to deliver are kept for this long, and as long after the end of their alarm [d];
+    those of an open case always. Never less than three years, the limitation period, since they
+    are evidence. None: for ever."""
+
+
 class DetectSettings(Section):
     """Fleet-wide thresholds of detectors; what is registered for a lift goes before these."""
 

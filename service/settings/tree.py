@@ -16,6 +16,7 @@ from service.settings.inner import (
     LimitSettings,
     OrderSettings,
     RegistrySettings,
+    RetentionSettings,
     ShadowSettings,
     SnapshotSettings,
 )
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     registry: RegistrySettings = RegistrySettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     shadow: ShadowSettings = ShadowSettings()
+    retention: RetentionSettings = RetentionSettings()
     detect: DetectSettings = DetectSettings()
     dispatch: DispatchSettings = DispatchSettings()
     announce: AnnounceSettings = AnnounceSettings()
