@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped
 from detectors.number_pages import Counted, Steps, counted, steps
@@ -28,6 +29,7 @@ from detectors.signals import Heard
 from detectors.windows import (
     IDLE,
     WINDOW_FIELDS,
+    Course,
     Evidence,
     Judged,
     follow,
@@ -36,6 +38,7 @@ from detectors.windows import (
     tri,
 )
 from telemetry.findings import FindingKind
+from telemetry.transitions import Transitions
 
 HISTORY_US: Final = 120_000_000
 """A frame that comes so late is history (DESIGN section 5)."""
@@ -87,35 +90,20 @@ class SequenceGapsDetector:
         if not numbered.all():
             seq = seg.hold(seq, seg.at_frames(numbered))
         ahead = seq - seg.prior(seq)
-        odd = (ahead < 0) | (ahead > 1)
-        newest = seq[seg.last_at]
-        if not odd.any() and (state["phase"] == IDLE).all():
-            same = {f.name: state[f.name] for f in self.layout}
-            return Stepped({**same, "seq": newest}, np.full(len(newest), NO_DUE_US), ())
-        limits = spread_all(params, seg.row)
-        stream = _stream(batch, numbered)
-        found = steps(seg, seq, stream.line.t_us, stream.seen_us)
-        silent = found.after_us > limit_at(limits.silence_us, found.at)
-        pages = counted(state, seg, found, silent)
-        full = (pages.missing >= limits.missing) | (pages.before >= limits.missing)
-        judged = Judged(
-            self.kinds[0],
-            full & (seq == pages.gap_seq),
-            0,
-            limits.calm_us,
-            _Telling(batch, found, pages, limits),
-            updates=full & pages.opens,
-        )
-        heard = cast("Heard", stream)
-        course = follow(state, heard, judged.holds, 0, judged.bridge_us, updates=judged.updates)
-        told = ()
-        if len(course.at):  # at least the onset's frame has been seen, whatever it told
-            seen_us = stream.seen_us.copy()
-            seen_us[course.at] = np.maximum(seen_us[course.at], course.onset_us)
-            heard = cast("Heard", stream._replace(seen_us=seen_us))
-            told = (tell(self, judged, course, heard),)
-        own = {**pages.after(seg.last_at), "seq": newest, **course.state}
-        return Stepped(own, course.due_us, told)
+        up = state["phase"] != IDLE
+        up[seg.row[np.flatnonzero((ahead < 0) | (ahead > 1))]] = True
+        after = {**{f.name: state[f.name] for f in self.layout}, "seq": seq[seg.last_at]}
+        due_us = np.full(len(up), NO_DUE_US)
+        if not up.any():
+            return Stepped(after, due_us, ())
+        part = _part(state, batch, seq, up)
+        limits = spread_all(params, seg.row[part.kept])
+        course, told = _course(self, part, limits)
+        for name, values in course.state.items():
+            after[name] = state[name].copy()
+            after[name][up] = values
+        due_us[up] = course.due_us
+        return Stepped(after, due_us, told)
 
 
 class _Stream(NamedTuple):
@@ -125,32 +113,74 @@ class _Stream(NamedTuple):
     seen_us: Ints
 
 
-def _stream(batch: LiftFrames, numbered: Bools) -> _Stream:
-    """Return it; only frames with a number count."""
-    seg, line = batch.segments, batch.lift.line
-    seen_us = np.maximum(batch.lift.seen_us, batch.escalator.seen_us)
-    told = seg.at_frames(numbered)
-    return _Stream(Timeline.heard(seg, line.t_us, line.end_us, told), seen_us)
+class _Part(NamedTuple):
+    """The lifts on which something is up: their numbers are odd, or a finding is active."""
+
+    batch: LiftFrames
+    kept: Ints  # where their elements stand in the strip of all
+    seq: Ints
+    state: dict[str, NDArray[Any]]
+    stream: _Stream
+
+
+def _part(state: State, batch: LiftFrames, seq: Ints, up: Bools) -> _Part:
+    own, kept = batch.segments.part(up)
+    line = batch.lift.line
+    numbered = ~own.is_head
+    numbered[own.frame_at] = batch.frames["seq"][up[batch.frames["row"]]] > 0
+    timeline = Timeline.heard(own, line.t_us[kept], line.end_us[kept], numbered)
+    seen_us = np.maximum(batch.lift.seen_us[kept], batch.escalator.seen_us[kept])
+    carried = {f.name: state[f.name][up] for f in SequenceGapsDetector.layout}
+    return _Part(batch, kept, seq[kept], carried, _Stream(timeline, seen_us))
+
+
+def _course(
+    rule: SequenceGapsDetector, part: _Part, limits: SequenceGapsParams
+) -> tuple[Course, tuple[Transitions, ...]]:
+    """Return what becomes of the lifts on which something is up, with their new state."""
+    line, seen_us = part.stream
+    seg = line.segments
+    found = steps(seg, part.seq, line.t_us, seen_us)
+    silent = found.after_us > limit_at(limits.silence_us, found.at)
+    pages = counted(part.state, seg, found, silent)
+    full = (pages.missing >= limits.missing) | (pages.before >= limits.missing)
+    holds, updates = full & (part.seq == pages.gap_seq), full & pages.opens
+    heard = cast("Heard", part.stream)
+    course = follow(part.state, heard, holds, 0, limits.calm_us, updates=updates)
+    course = course._replace(state={**pages.after(seg.last_at), **course.state})
+    if not len(course.at):
+        return course, ()
+    evidence = _Telling(part, found, pages, limits)
+    judged = Judged(rule.kinds[0], holds, 0, limits.calm_us, evidence)
+    everybody = part.batch.segments
+    all_seen_us = np.zeros(len(everybody), np.int64)
+    all_seen_us[part.kept] = seen_us
+    at = part.kept[course.at]
+    # At least the frame of the onset has been seen, whatever it told.
+    all_seen_us[at] = np.maximum(all_seen_us[at], course.onset_us)
+    heard = cast("Heard", _Stream(part.batch.lift.line, all_seen_us))
+    return course, (tell(rule, judged, course._replace(at=at), heard),)
 
 
 @dataclass(frozen=True, slots=True)
 class _Telling:
     """Tells what was missing, at the elements at which something happened."""
 
-    batch: LiftFrames
+    part: _Part
     found: Steps
     pages: Counted
     limits: SequenceGapsParams
 
-    def __call__(self, at: Ints) -> Evidence:
-        found, pages, frames = self.found, self.pages, self.batch.frames
+    def __call__(self, everywhere: Ints) -> Evidence:
+        found, pages, batch = self.found, self.pages, self.part.batch
+        at = np.searchsorted(self.part.kept, everywhere)
         missing, silent = pages.missing[at], pages.silent[at]
         here = np.isin(at, found.at[~found.begins])
         first, last, lag_us = (np.full(len(at), -1) for _ in range(3))
         which = np.searchsorted(found.at, at[here])
         first[here], last[here] = found.prior[which] + 1, found.seq[which] - 1
-        frame = at[here] - self.batch.segments.row[at[here]] - 1
-        lag_us[here] = (frames["received_us"] - frames["time_us"])[frame]
+        frame = everywhere[here] - batch.segments.row[everywhere[here]] - 1
+        lag_us[here] = (batch.frames["received_us"] - batch.frames["time_us"])[frame]
         return Evidence(
             {
                 "in_a_silence": tri(2 * silent >= missing, missing == 0),
