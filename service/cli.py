@@ -15,7 +15,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from service.commands import dead_letters, desk, doctor, keys, parameters, shadow
+from service.commands import dead_letters, desk, doctor, gaps, keys, parameters, shadow
 from service.commands.failures import UNAVAILABLE, CommandError
 from service.commands.failures import explained as failure_of
 
@@ -41,6 +41,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(parameters.app, name="parameters")
 app.add_typer(shadow.app, name="shadow")
 app.command("desk", short_help="A dispatch endpoint on this terminal, for trying out.")(desk.desk)
+app.command("gaps", short_help="Which frames of a lift are missing, and who lost them.")(gaps.gaps)
 app.command("doctor", short_help="What is wrong, and what to do about it.")(doctor.doctor)
 
 

@@ -275,6 +275,20 @@ SELECT (SELECT count(*) FROM (
 -- compare_codes: the registration codes of lifts; NULL = of all
 SELECT id, code FROM elevators WHERE $1::text[] IS NULL OR code = ANY ($1);
 
+-- number_gaps: the numbers that are missing between stored frames of a lift, late ones included
+SELECT time_before, time, seq_before, seq
+FROM (SELECT time, seq, lag(time) OVER frames_in_order AS time_before,
+             lag(seq) OVER frames_in_order AS seq_before
+      FROM frames WHERE elevator_id = $1 AND time >= $2 AND time < $3 AND seq > 0
+      WINDOW frames_in_order AS (ORDER BY time, seq)) AS numbered
+WHERE seq > seq_before + 1
+ORDER BY time, seq;
+
+-- refused_frames: the bytes of frames that we refused in a span of arrival, the newest ones
+SELECT raw FROM dead_letters
+WHERE class = 'frame' AND last_at >= $1 AND received_at < $2
+ORDER BY last_at DESC, id DESC LIMIT $3;
+
 -- elevator_parameters: what says which parameters a lift has
 SELECT id, model FROM elevators WHERE code = $1;
 

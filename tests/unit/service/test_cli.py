@@ -15,7 +15,7 @@ from service.stack import StackError
 
 COMMANDS = (
     "demo", "serve", "migrate", "simulate", "replay", "score", "compare", "desk",
-    "dead-letters", "keys", "shadow", "doctor",
+    "dead-letters", "keys", "shadow", "gaps", "doctor",
 )  # fmt: skip
 
 
