@@ -27,6 +27,7 @@ from detectors.entrapment_criteria import evidence, judge
 from detectors.parameters import spread_all
 from simulator.batches import Batcher
 from simulator.scenarios.build import build
+from simulator.scenarios.errors import ScenarioError
 from simulator.scenarios.reader import load
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change
@@ -38,6 +39,10 @@ AFTER_US = 20_000_000
 """Shown before the onset and after the end."""
 HEIGHT = 0.8
 """Of a criterion's line, of the distance between two."""
+
+
+class NoLiftError(Exception):
+    """The scenario has no lift of that number."""
 
 
 @dataclass(slots=True)
@@ -61,10 +66,16 @@ class Watched:
 
 
 def watched(name: str, lift: int) -> tuple[Watched, list[Transition]]:
-    """Return what the rule thought of the frames of a lift, and what it told."""
+    """Return what the rule thought of the frames of a lift, and what it told.
+
+    Raises ``ScenarioError`` or ``NoLiftError``.
+    """
     built = build(load(name).scenario)
     source = built.source()
-    row = source.registry()[lift]
+    registry = source.registry()
+    if not 0 <= lift < len(registry):
+        raise NoLiftError(f"{name} has lifts 1 to {len(registry)}")
+    row = registry[lift]
     made = source.arrived_until(built.end_us)
     own = made.take(made["lift"] == lift)
     own = own.take(np.lexsort((own["seq"], own["time_us"])))
@@ -138,7 +149,10 @@ def main() -> None:
     given = parser.parse_args()
     if find_spec("matplotlib") is None:
         parser.error("pictures need matplotlib: pip install 'hoistway[simulation]'")
-    rule, found = watched(given.scenario, given.lift - 1)
+    try:
+        rule, found = watched(given.scenario, given.lift - 1)
+    except (ScenarioError, NoLiftError) as error:
+        parser.error(str(error))
     if not any(t.change is Change.RAISED for t in found):
         parser.error(f"no entrapment of lift {given.lift} in {given.scenario}")
     given.into.mkdir(parents=True, exist_ok=True)
