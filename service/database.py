@@ -116,9 +116,12 @@ def explained(settings: DatabaseSettings, error: BaseException) -> DatabaseError
         case asyncpg.InvalidCatalogNameError():
             why = f"has no such database: {text}; create it, then run `hoistway migrate`"
         case TimeoutError():
-            why = f"gives no answer within {settings.connect_timeout_s:g} s"
+            why = (
+                f"gives no answer within {settings.connect_timeout_s:g} s; look at its load and"
+                " at the network, or correct the address"
+            )
         case OSError():
-            why = f"cannot be reached: {text}"
+            why = f"cannot be reached: {text}; start it, or correct the address"
         case _:
             why = f"answers: {text}"
     return DatabaseError(f"{_at(settings)} {why}")

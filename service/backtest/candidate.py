@@ -12,6 +12,7 @@ from detectors.bank import BANK, check_overrides
 from detectors.contract import Detector
 from detectors.parameters import ParamError
 from service.backtest.engine import Rules
+from service.parameters.known import known_of, problem_of
 
 _MEMBERS: Final = ("name", "version", "kinds", "layout", "params_type", "step")
 
@@ -39,6 +40,7 @@ class Candidate:
     def rules(self) -> Rules:
         """Return the rules. Raises ``CandidateError``."""
         detectors = _detectors(self.detectors) if self.detectors else BANK
+        _check(self.params, detectors)
         try:
             check_overrides(self.params, detectors)
         except ParamError as error:
@@ -59,10 +61,19 @@ def read_params(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise CandidateError(f"{path}: {error}: this is no valid TOML") from error
     try:
-        check_overrides(table)
-    except ParamError as error:
+        _check(table, BANK)
+    except CandidateError as error:
         raise CandidateError(f"{path}: {error}") from error
     return table
+
+
+def _check(params: Mapping[str, Any], detectors: tuple[Detector, ...]) -> None:
+    """Raise ``CandidateError`` that names the first wrong key and its remedy."""
+    known = known_of(detectors)
+    for key, value in params.items():
+        problem = problem_of(key, value, known)
+        if problem is not None:
+            raise CandidateError(problem)
 
 
 def registered(name: str) -> tuple[Detector, ...]:
@@ -70,17 +81,18 @@ def registered(name: str) -> tuple[Detector, ...]:
     found = {one.name: one for one in candidates.CANDIDATES}
     if name not in found:
         names = ", ".join(sorted(found)) or "none"
-        raise CandidateError(
-            f"{name!r}: registered candidates: {names} (detectors/candidates.py); or write"
-            " module:attribute, such as detectors.bank:BANK"
-        )
+        raise CandidateError(f"{name!r}: registered candidates: {names} (detectors/candidates.py)")
     return candidates.bank_with(found[name])
 
 
 def _detectors(where: str) -> tuple[Detector, ...]:
     module, _, attribute = where.partition(":")
     if not attribute:
-        return registered(where)
+        try:
+            return registered(where)
+        except CandidateError as error:
+            remedy = "; or write module:attribute, such as detectors.bank:BANK"
+            raise CandidateError(f"{error}{remedy}") from error
     try:
         found = getattr(importlib.import_module(module), attribute)
     except ImportError as error:

@@ -29,8 +29,8 @@ class Meter:
         left_s = elapsed_s * (1 - progress.done) / max(progress.done, 1e-9)
         self.times_real = progress.done * self._span_us / 1e6 / elapsed_s
         text = (
-            f"{100 * progress.done:5.1f} %, {progress.frames / 1e6:.1f} M frames,"
-            f" {rate / 1e3:.0f} k/s, {self.times_real:,.0f} x real time, {left_s:.0f} s left"
+            f"{100 * progress.done:5.1f} %, {progress.frames:,} frames,"
+            f" {rate:,.0f}/s, {self.times_real:,.0f} x real time, {left_s:.0f} s left"
         )
         if sys.stderr.isatty():
             typer.echo(f"\r{text}  ", nl=progress.done >= 1, err=True)

@@ -67,9 +67,11 @@ def set_parameters(
     wanted = Wanted(scope, subject, dict(map(_pair, values)), reason)
     done = asyncio.run(_changed(wanted, dry_run=dry_run))
     if done is None:
-        raise CommandError(f"no lift has the code {subject!r}")
+        raise CommandError(f"no lift has the code {subject!r}; GET /v1/elevators lists all")
     for key, (before, after) in done.changed.items():
         typer.echo(f"{key}: {_spelt(before)} -> {_spelt(after)}")
+    if scope is Scope.MODEL and not done.lifts:
+        typer.echo(f"no lift is registered as model {subject!r} yet", err=True)
     if not done.changed:
         typer.echo(f"{wanted}: nothing is different")
     elif dry_run:
@@ -155,7 +157,7 @@ async def _shown(lift: str | None, model: str | None) -> dict[str, Any]:
             return await (store.overview() if model is None else store.model(model))
         found = await store.effective(lift)
     if found is None:
-        raise CommandError(f"no lift has the code {lift!r}")
+        raise CommandError(f"no lift has the code {lift!r}; GET /v1/elevators lists all")
     return found
 
 

@@ -29,6 +29,8 @@ def set_(
     from service.settings import load
     from service.shadow import runs
 
+    if parameters is None and not candidate:
+        raise CommandError("give --parameters FILE, --candidate NAME, or both", SETTINGS)
     try:
         chosen = runs.checked({} if parameters is None else read_params(parameters), candidate)
     except CandidateError as error:

@@ -8,6 +8,7 @@ take.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final
 
 from detectors.bank import BANK
@@ -70,6 +71,12 @@ def _plain(value: Any) -> float:
     return int(number) if number.is_integer() else number
 
 
+def _nearest(key: str, known: Mapping[str, Known]) -> str:
+    near = get_close_matches(key, sorted(known), n=1, cutoff=0.6)
+    asks = f"; did you mean {near[0]}?" if near else ";"
+    return f"{asks} `hoistway parameters show --all` and GET /v1/parameters list all {len(known)}"
+
+
 KNOWN: Final[Mapping[str, Known]] = known_of(BANK)
 """Parameters of the detectors that run."""
 
@@ -78,7 +85,7 @@ def problem_of(key: str, value: Any, known: Mapping[str, Known] = KNOWN) -> str 
     """Say in a sentence that names the key what is wrong with a value; None = nothing."""
     spec = known.get(key)
     if spec is None:
-        return f"{key[:64]} is no parameter; there are: {', '.join(sorted(known))}"
+        return f"{key[:64]} is no parameter{_nearest(key, known)}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"{key} must be a number"
     if not spec.low <= value <= spec.high:

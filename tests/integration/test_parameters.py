@@ -160,6 +160,7 @@ def test_the_command_sets_shows_and_lists(database_url, monkeypatch, capsys) -> 
     assert (code, "no lift has the code 'X'" in said) == (1, True)
     code, said = hoistway("set", "--model", "KONE", "urgent_window_s=5")
     assert (code, "model KONE: version 2" in said) == (0, True)
+    assert "no lift is registered as model 'KONE' yet" in said
     code, said = hoistway("history")
     assert "cli: parked cars" in said
     assert "fleet: at_landing_window_s - -> 50" in said

@@ -387,8 +387,11 @@ def test_the_commands_set_show_and_clear(database_url, monkeypatch, tmp_path, ca
     assert run(["compare", "--live"]) == 2
     assert "no shadow was ever set" in capsys.readouterr().err
     assert run(["shadow", "clear"]) == 1
+    capsys.readouterr()
     assert run(["shadow", "set"]) == 2
+    assert "give --parameters FILE, --candidate NAME, or both" in capsys.readouterr().err
     assert run(["shadow", "set", "--candidate", "new"]) == 2
+    assert "module:attribute" not in capsys.readouterr().err  # only registered ones may run
     assert run(["shadow", "set", "--parameters", str(file)]) == 0
     assert "shadow 1 is set" in capsys.readouterr().out
     assert run(["shadow", "show", "--json"]) == 0

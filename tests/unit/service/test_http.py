@@ -455,7 +455,7 @@ async def test_parameters_are_set_for_fleet_model_or_lift(path, scope, subject, 
     ("params", "says"),
     [
         ({"at_landing_window_s": 1e9}, "fleet: at_landing_window_s must lie between 0.1 and 3600"),
-        ({"odd_s": 1}, "fleet: odd_s is no parameter; there are:"),
+        ({"odd_s": 1}, "fleet: odd_s is no parameter; `hoistway parameters show --all` and"),
         ({"presence_stuck_openings": 2.5}, "presence_stuck_openings must be a whole number"),
         ({"odd_s": None}, "odd_s is no parameter"),
     ],
@@ -521,7 +521,7 @@ async def test_a_shadow_is_put_and_ended_in_the_name_of_the_key():
     ("body", "says"),
     [
         ({}, "shadow: nothing is other than live"),
-        ({"parameters": {"odd_s": 1}}, "shadow: odd_s is no parameter; there are:"),
+        ({"parameters": {"odd_s": 1}}, "shadow: odd_s is no parameter; `hoistway"),
         ({"parameters": {"urgent_window_s": 1e9}}, "urgent_window_s must lie between 0.1 and 3600"),
         ({"parameters": {"presence_stuck_openings": 2.5}}, "must be a whole number, not 2.5"),
         ({"candidate": "new"}, "'new': registered candidates:"),

@@ -118,7 +118,12 @@ def test_what_no_detector_takes_any_more_is_left_out_and_named() -> None:
         ("a_s", "30", "lift X: a_s must be a number"),
         ("a_s", True, "lift X: a_s must be a number"),
         ("b_s", 2.5, "lift X: b_s must be a whole number, not 2.5"),
-        ("c_s", 2, "lift X: c_s is no parameter; there are: a_s, b_s, rated_speed_mps"),
+        (
+            "c_s",
+            2,
+            "lift X: c_s is no parameter; did you mean b_s? `hoistway parameters show --all`",
+        ),
+        ("odd", 2, "lift X: odd is no parameter; `hoistway parameters show --all` and"),
         ("c_s", None, "lift X: c_s is no parameter"),
     ],
 )
