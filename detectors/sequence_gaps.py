@@ -53,7 +53,7 @@ class SequenceGapsParams(LiftParams):
         default=16,
         metadata=plain(
             "gaps_per_1024", 1, 1024, "i8",
-            "practice: at 0.5 % lost singly, as with QoS 0, one page in 15,000 has so many",
+            "practice: at 0.5 % lost singly, as with QoS 0, one page in 11,000 has so many",
         ),
     )  # fmt: skip
     silence_us: int = field(
