@@ -36,6 +36,7 @@ from detectors.speed_implausible import SpeedImplausibleDetector
 from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
 from detectors.stuck_sensors import StuckSensorsDetector
 from detectors.terminal_on_battery import TerminalOnBatteryDetector
+from detectors.terminal_silent import TerminalSilentDetector
 from detectors.vibration import VibrationDetector
 
 BANK: Final[tuple[Detector, ...]] = (
@@ -58,6 +59,7 @@ BANK: Final[tuple[Detector, ...]] = (
     ClockWrongDetector(),
     ImplausibleFramesDetector(),
     TerminalOnBatteryDetector(),
+    TerminalSilentDetector(),
     SequenceGapsDetector(),
     FrequentResetsDetector(),
     CountersDetector(),

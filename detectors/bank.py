@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.all_rules import BANK
-from detectors.contract import NO_DUE_US, Detector, LiftFrames, State
+from detectors.contract import NO_DUE_US, Deaf, Detector, LiftFrames, State
 from detectors.doubt import doubted
 from detectors.parameters import ParamTable, check_keys, converted, thresholds
 from detectors.records import Layout, Records, Stored, copied
@@ -70,7 +70,8 @@ class BankOutcome:
     records
         Their new state, shape (m,).
     due_us
-        Next stream time at which a tick matters to each, shape (m,) [µs].
+        Next stream time at which a tick matters to each, and the same on the clock of silence,
+        shape (2, m) [µs].
     """
 
     rows: Ints
@@ -88,6 +89,7 @@ class _Touched:
     frames: FrameBatch
     now_us: Ints
     before: Records
+    deaf: Deaf | None
 
     def lift_frames(self) -> LiftFrames:
         heard, frames = self.before["heard"], self.frames
@@ -98,6 +100,8 @@ class _Touched:
             frames,
             segments,
             self.now_us,
+            strip,
+            0 if self.deaf is None else self.deaf.along(segments, frames),
             Heard(strip, lifts, heard["lift"], LIFT_COLUMNS),
             Heard(strip, ~lifts, heard["escalator"], ESCALATOR_COLUMNS),
         )
@@ -107,7 +111,8 @@ class _Touched:
         frames = self.frames.take(inside)
         frames = frames.replace(row=frames["row"] - low)
         cut = slice(low, high)
-        return _Touched(self.rows[cut], frames, self.now_us[cut], self.before[cut])
+        deaf = self.deaf and self.deaf.of(cut)
+        return _Touched(self.rows[cut], frames, self.now_us[cut], self.before[cut], deaf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class _Result:
 
     def part(self, low: int, high: int) -> "_Result":
         cut = slice(low, high)
-        return _Result(self.records[cut], self.due_us[cut], self.pieces, self.failed)
+        return _Result(self.records[cut], self.due_us[:, cut], self.pieces, self.failed)
 
 
 class Bank:
@@ -148,7 +153,7 @@ class Bank:
         self._params = ParamTable({d.name: d.params_type for d in detectors})
         self._raw = np.empty((0, self._layout.stored_bytes), np.uint8)
         self._crowded: dict[int, NDArray[np.uint8]] = {}
-        self._due_us = np.empty(0, np.int64)
+        self._due_us = np.empty((2, 0), np.int64)
         self.n_rows = 0
         self.grow(n_rows)
         for row, given in (overrides or {}).items():
@@ -161,8 +166,8 @@ class Bank:
 
     @property
     def lift_bytes(self) -> int:
-        """Bytes of state that a lift takes, its due time included."""
-        return self._layout.stored_bytes + 8
+        """Bytes of state that a lift takes, its due times included."""
+        return self._layout.stored_bytes + 16
 
     def set_overrides(
         self, row: int | Ints, overrides: Mapping[str, Any], version: int | NDArray[np.int32] = 0
@@ -186,11 +191,11 @@ class Bank:
             room = max(ROOM_ROWS, 2 * len(self._raw), n_rows)
             raw = np.empty((room, self._layout.stored_bytes), np.uint8)
             raw[: self.n_rows] = self._raw[: self.n_rows]
-            due_us = np.empty(room, np.int64)
-            due_us[: self.n_rows] = self._due_us[: self.n_rows]
+            due_us = np.empty((2, room), np.int64)
+            due_us[:, : self.n_rows] = self._due_us[:, : self.n_rows]
             self._raw, self._due_us = raw, due_us
         self._raw[self.n_rows : n_rows] = self._layout.fresh
-        self._due_us[self.n_rows : n_rows] = NO_DUE_US
+        self._due_us[:, self.n_rows : n_rows] = NO_DUE_US
         self._params.grow(n_rows)
         self.n_rows = n_rows
 
@@ -199,6 +204,7 @@ class Bank:
         batch: FrameBatch,
         now_us: Ints | None = None,
         due_rows: ArrayLike | None = None,
+        deaf: Deaf | None = None,
     ) -> BankOutcome:
         """Step all detectors; changes nothing here (``adopt`` does).
 
@@ -211,9 +217,12 @@ class Bank:
             tick. A value not above the row's last frame is no tick for it.
         due_rows
             Further rows to move to their stream time.
+        deaf
+            What silence does not count; ``None`` = all of it counts.
         """
-        touched = self._touched(batch, now_us, due_rows)
-        result = _Result(copied(touched.before), np.full(len(touched.rows), NO_DUE_US), [], [])
+        touched = self._touched(batch, now_us, due_rows, deaf)
+        due_us = np.full((2, len(touched.rows)), NO_DUE_US)
+        result = _Result(copied(touched.before), due_us, [], [])
         blocks: list[Transitions] = []
         if len(touched.rows):
             shared = touched.lift_frames()
@@ -229,22 +238,27 @@ class Bank:
         """Take over the state of a committed step."""
         self._store(outcome.rows, self._layout.pack(outcome.records))
         # A detector that failed has no due time: it would fail at every tick. The next frame tries.
-        self._due_us[outcome.rows] = outcome.due_us
+        self._due_us[:, outcome.rows] = outcome.due_us
 
-    def due_rows(self, stream_time_us: Ints) -> Ints:
-        """Return the rows for which a tick to that stream time, shape (n_rows,), matters."""
-        return np.flatnonzero(self._due_us[: self.n_rows] <= stream_time_us)
+    def due_rows(self, stream_time_us: Ints, deaf_us: Ints | int = 0) -> Ints:
+        """Return the rows for which a tick to that stream time, shape (n_rows,), matters.
+
+        ``deaf_us``: as ``Deaf.heads_us``, but after what the tick steps.
+        """
+        due_us, silence_due_us = self._due_us[:, : self.n_rows]
+        due = (due_us <= stream_time_us) | (silence_due_us <= stream_time_us - deaf_us)
+        return np.flatnonzero(due)
 
     def mark_due(self, rows: ArrayLike) -> None:
         """Let the next tick step these rows whatever their time: their parameters changed.
 
         A row that was never heard has no stream time and nothing to judge.
         """
-        self._due_us[np.asarray(rows, np.int64)] = NEVER_US
+        self._due_us[0, np.asarray(rows, np.int64)] = NEVER_US
 
     def next_due_us(self) -> int:
         """Return the first due stream time of all lifts, ``NO_DUE_US`` if none waits [µs]."""
-        return int(self._due_us[: self.n_rows].min(initial=NO_DUE_US))
+        return int(self._due_us[:, : self.n_rows].min(initial=NO_DUE_US))
 
     def records(self, rows: ArrayLike) -> Records:
         """Return a copy of the state of some rows."""
@@ -258,7 +272,7 @@ class Bank:
             "records": kept.rows,
             "crowded": kept.crowded,
             "windows": kept.windows,
-            "due_us": self._due_us[: self.n_rows][index],
+            "due_us": self._due_us[:, : self.n_rows][:, index],
         }
 
     def restore(self, rows: ArrayLike, arrays: Mapping[str, NDArray[Any]], layout: str) -> None:
@@ -268,7 +282,7 @@ class Bank:
         index = np.asarray(rows, np.int64)
         kept = Stored(arrays["records"], arrays["crowded"], arrays["windows"])
         self._store(index, kept)
-        self._due_us[index] = arrays["due_us"]
+        self._due_us[:, index] = arrays["due_us"]
 
     def _stored(self, rows: Ints) -> Stored:
         kept = self._raw[: self.n_rows][rows]
@@ -287,7 +301,11 @@ class Bank:
         self._crowded |= dict(zip(rows[stored.crowded].tolist(), stored.windows, strict=True))
 
     def _touched(
-        self, batch: FrameBatch, now_us: Ints | None, due_rows: ArrayLike | None
+        self,
+        batch: FrameBatch,
+        now_us: Ints | None,
+        due_rows: ArrayLike | None,
+        deaf: Deaf | None,
     ) -> _Touched:
         dense_row = batch["row"].astype(np.int64)
         if np.any(dense_row[1:] < dense_row[:-1]):
@@ -299,7 +317,7 @@ class Bank:
         now = np.full(len(rows), NEVER_US) if now_us is None else now_us[rows]
         before = self.records(rows)
         before.flags.writeable = False
-        return _Touched(rows, frames, now, before)
+        return _Touched(rows, frames, now, before, deaf and deaf.of(rows))
 
     def _guarded(
         self, detector: Detector, touched: _Touched, shared: LiftFrames, result: _Result
@@ -322,7 +340,9 @@ class Bank:
             return
         for name, values in after.items():
             result.records[detector.name][name] = values
-        np.minimum(result.due_us, stepped.due_us, out=result.due_us)
+        due_us, silence_due_us = result.due_us
+        np.minimum(due_us, stepped.due_us, out=due_us)
+        np.minimum(silence_due_us, stepped.silence_due_us, out=silence_due_us)
         result.pieces.extend(
             (detector, block.at_rows(rows, self._params.version))
             for block in stepped.found

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from detectors.parameters import LiftParams
 from detectors.segments import Ints, Segments
-from detectors.signals import Heard
+from detectors.signals import Heard, Strip
 from telemetry.batch import FrameBatch
 from telemetry.findings import FindingKind
 from telemetry.transitions import FIXED, Transitions
@@ -67,6 +67,11 @@ class LiftFrames:
     now_us
         Stream time up to which windows complete, shape (m,) [µs]. A value that is not above the
         time of the row's last frame is no tick. It is in the times of ``lift`` and ``escalator``.
+    strip
+        Their times, whatever they told.
+    deaf_us
+        How long after each element nobody listened to the unit, shape (n + m,), or one for all
+        [µs]: silence does not count until then.
     lift, escalator
         What frames of lifts, and those of escalators and walks, told. A rule listens to one.
     """
@@ -74,8 +79,34 @@ class LiftFrames:
     frames: FrameBatch
     segments: Segments
     now_us: Ints
+    strip: Strip
+    deaf_us: Ints | int
     lift: Heard
     escalator: Heard
+
+
+class Deaf(NamedTuple):
+    """What silence does not count: we did not listen, or a frame came that was not stepped.
+
+    Parameters
+    ----------
+    heads_us
+        How long after the newest frame of each lift before the step, shape (n_rows,) [µs].
+    since_us
+        Since when we listen: how long after frames of the batch, by their ``received_us`` [µs].
+    """
+
+    heads_us: Ints
+    since_us: int
+
+    def of(self, rows: Any) -> "Deaf":
+        """Return the same of some rows."""
+        return Deaf(self.heads_us[rows], self.since_us)
+
+    def along(self, segments: Segments, frames: FrameBatch) -> Ints:
+        """Return how long after each element of the strip, shape (n + m,) [µs]."""
+        frames_us = self.since_us - frames["received_us"]
+        return np.maximum(segments.join(self.heads_us, frames_us), 0)
 
 
 class Stepped(NamedTuple):
@@ -87,6 +118,8 @@ class Stepped(NamedTuple):
     """Next stream time at which a tick would tell something, shape (m,) [µs], or ``NO_DUE_US``."""
     found: tuple[Transitions, ...]
     """With compact rows, each sorted by (t_us, row), else in the order in which they came about."""
+    silence_due_us: Ints | int = NO_DUE_US
+    """As ``due_us``, on a clock that stands still while nobody listens."""
 
 
 class Detector(Protocol):

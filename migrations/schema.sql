@@ -1,4 +1,4 @@
--- The schema at revision 0005: golden dump, for reading and for the test that compares it.
+-- The schema at revision 0006: golden dump, for reading and for the test that compares it.
 -- Made by `python -m migrations.dump <database URL>`; never edited, never executed.
 
 CREATE OR REPLACE FUNCTION public.refuse_change()
@@ -109,6 +109,7 @@ CREATE TABLE batches (
     rejected integer NOT NULL,
     transitions integer NOT NULL,
     parameters integer NOT NULL DEFAULT 0,
+    listening_since_us bigint NOT NULL,
     CONSTRAINT batches_pkey PRIMARY KEY (lane, id)
 );
 

@@ -3,7 +3,7 @@
 ``LaneCore.advance`` is the one function through which live batches, ticks and recovery go, so a
 restart comes to the same transitions by construction. It changes nothing; ``adopt`` does, after the
 commit. Everything that it depends on is in the stored frames and in the batch row (``now_us``,
-``caught_up``).
+``caught_up``, ``listening_since_us``).
 
 Leaves to others: keys and duplicates (``ingest.assemble`` key stage, called by the pipeline),
 alarms (``alerting``), and writing (``service.commit``).
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.bank import BANK, Bank, BankOutcome
-from detectors.contract import Detector
+from detectors.contract import Deaf, Detector
 from ingest import assemble
 from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
 from ingest.room import with_rows
@@ -44,6 +44,7 @@ class Advanced:
     transitions: list[Transition]
     now_us: int
     caught_up: bool
+    listening_since_us: int
 
 
 class LaneCore:
@@ -112,7 +113,9 @@ class LaneCore:
         """Let the next tick step these lifts: what is under way is judged anew."""
         self.bank.mark_due(rows)
 
-    def advance(self, frames: FrameBatch, now_us: int, *, caught_up: bool) -> Advanced:
+    def advance(
+        self, frames: FrameBatch, now_us: int, *, caught_up: bool, listening_since_us: int = 0
+    ) -> Advanced:
         """Order and step ``frames``; without frames it is a tick that moves quiet lifts.
 
         Parameters
@@ -123,15 +126,21 @@ class LaneCore:
             Arrival time [µs] such that no frame given later arrived before it.
         caught_up
             Whether the source was caught up then; only then does a tick move stream time.
+        listening_since_us
+            Arrival time since which we listen without a pause [µs]; silence counts from then on.
         """
         ordered = assemble.advance(self.order, frames, now_us)
+        since_us = listening_since_us
+        deaf = Deaf(assemble.deaf_us(self.order, since_us), since_us)
         if len(frames):
-            outcome = self.bank.step(ordered.step)
+            outcome = self.bank.step(ordered.step, deaf=deaf)
         else:
             stream_us = assemble.stream_times_us(
                 self.order, now_us, caught_up=caught_up, ordered=ordered
             )
-            outcome = self.bank.step(ordered.step, stream_us, self.bank.due_rows(stream_us))
+            deaf_us = assemble.deaf_us(self.order, since_us, ordered)
+            due_rows = self.bank.due_rows(stream_us, deaf_us)
+            outcome = self.bank.step(ordered.step, stream_us, due_rows, deaf)
         return Advanced(
             frames=frames.replace(late=ordered.late) if len(frames) else frames,
             ordered=ordered,
@@ -139,6 +148,7 @@ class LaneCore:
             transitions=in_order(outcome.transitions, self.elevator_ids),
             now_us=now_us,
             caught_up=caught_up,
+            listening_since_us=listening_since_us,
         )
 
     def adopt(self, advanced: Advanced, settled: Settled | None = None) -> None:

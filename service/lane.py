@@ -156,7 +156,10 @@ class Lane:
 
     def _advance(self, frames_now: FrameBatch, now_us: int, work: Work) -> Advanced:
         with self._metrics.detect_s.time():
-            return self.core.advance(frames_now, now_us, caught_up=work.moves_quiet_lifts)
+            return self.core.advance(
+                frames_now, now_us, caught_up=work.moves_quiet_lifts,
+                listening_since_us=work.listening_since_us,
+            )  # fmt: skip
 
     def _account(
         self,
@@ -206,17 +209,14 @@ class Lane:
             lane=self.number,
             id=self.last_batch + 1,
             epoch=0,  # the writer's epoch of the moment is put in at each attempt
-            now_us=advanced.now_us,
-            caught_up=advanced.caught_up,
+            now_us=advanced.now_us, caught_up=advanced.caught_up,
             min_time_us=int(times.min()) if len(stored) else None,
             max_time_us=int(times.max()) if len(stored) else None,
-            received=tally.settled,
-            stored=tally.stored,
-            duplicate=tally.duplicate,
+            received=tally.settled, stored=tally.stored, duplicate=tally.duplicate,
             rejected=tally.rejected.total(),
             transitions=len(advanced.transitions),
-            parameters=self.parameters.version,
-        )
+            parameters=self.parameters.version, listening_since_us=advanced.listening_since_us,
+        )  # fmt: skip
         batch = LaneBatch(
             row=row,
             frames=stored,

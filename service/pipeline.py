@@ -22,6 +22,7 @@ from service.clock import Clock
 from service.http.parts import IntakePausedError, SubmitResult
 from service.intake import Intake, likely_frames, posted
 from service.lane import Lane, LaneResult
+from service.listening import Listening
 from service.metrics import Metrics, Queue
 from service.registrar import Registrar
 from service.work import Tally, Work
@@ -71,12 +72,14 @@ class Pipeline:
         self._stopping = asyncio.Event()
         self._in_flight = 0
         self._connections = source.counters.connections
+        self._listening = Listening(clock.now_us(), self._connections)
         metrics.bind_queue(Queue.LANE_BATCHES, WORKS_QUEUED, self._works.qsize)
         metrics.bind_queue(Queue.SUBMITTED, SUBMISSIONS_QUEUED, self._submissions.qsize)
 
     async def run(self) -> None:
         """Work until ``stop``; raises ``EpochLost`` when another process writes."""
         self._running = True
+        self._note_listening(caught_up=False)
         try:
             async with asyncio.TaskGroup() as tasks:
                 intakes = [
@@ -134,12 +137,17 @@ class Pipeline:
             began_us = self._clock.now_us()
             work = await self._intake.next_work()
             self._caught_up = work.caught_up
+            work.listening_since_us = self._note_listening(caught_up=work.caught_up)
             self._in_flight += work.batch.received
             if work.is_tick and not self._works.empty():
                 continue  # time passes with the work that waits
             await self._works.put(work)
             if (now_us := self._clock.now_us()) - began_us >= STALLED_US:
                 self._fleet.listen_again(now_us)  # silence was ours, not the gateways'
+
+    def _note_listening(self, *, caught_up: bool) -> int:
+        connections = self._source.counters.connections
+        return self._listening.note(self._clock.now_us(), connections, caught_up=caught_up)
 
     async def _take_submissions(self) -> None:
         while True:
@@ -155,6 +163,7 @@ class Pipeline:
                 caught_up=self._caught_up,
                 submissions={i: answer for i, (_, answer) in enumerate(taken)},
             )
+            work.listening_since_us = self._listening.since_us
             self._in_flight += work.batch.received
             await self._works.put(work)
 

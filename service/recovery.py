@@ -1,6 +1,6 @@
 """Recovery: from the newest snapshot and the batches after it to the state before the crash.
 
-The batches go through the same ``LaneCore.advance`` as live ones, each with its recorded ``now_us``
+The batches go through the same ``LaneCore.advance`` as live ones, each with its recorded instants
 and ``caught_up`` and under the parameters of its recorded version. The transitions so derived must
 equal the stored ones and are not written again; a difference is an ERROR and the database wins:
 alarms are as the table has them.
@@ -20,16 +20,18 @@ from ingest import assemble
 from ingest.assemble import ClockRunRow
 from ingest.fleet import Fleet
 from ingest.store import batches, parameters, recovery, registry, snapshots
+from ingest.store.batches import BatchRow
 from ingest.store.frames import stored_heads
 from ingest.store.parameters import ParameterChange
 from ingest.store.recovery import StoredBatch
 from ingest.store.snapshots import Snapshot, Unreadable
 from service.clock import Clock
-from service.core import LaneCore
+from service.core import Advanced, LaneCore
 from service.lane import Lane
 from service.later_pieces import LaterPieces
 from service.parameters import LaneParameters
 from service.relaning import lanes_before, take_over_state
+from telemetry.batch import FrameBatch
 
 log = structlog.get_logger()
 BEHIND_US: Final = 60_000_000
@@ -147,7 +149,7 @@ class Recovery:
         rows = self._fleet.rows(stored.frames["elevator_id"].tolist())
         frames = later.without(stored.frames.replace(row=rows.astype("i4")))
         core.absorb(frames)
-        advanced = core.advance(frames, stored.row.now_us, caught_up=stored.row.caught_up)
+        advanced = repeat(core, frames, stored.row)
         core.adopt(advanced)
         lane.parameters.opened()
         lane.saw(stored.row.now_us)
@@ -183,6 +185,16 @@ class Recovery:
         heads = await stored_heads(conn, ids)
         heads_us = [heads.get(i, assemble.NOTHING_STORED) for i in ids]
         core.set_stored_heads(unknown, np.array(heads_us, "i8"))
+
+
+def repeat(core: LaneCore, frames: FrameBatch, row: BatchRow) -> Advanced:
+    """Advance by frames, or by time alone, as it was done for a committed batch."""
+    return core.advance(
+        frames,
+        row.now_us,
+        caught_up=row.caught_up,
+        listening_since_us=row.listening_since_us,
+    )
 
 
 def repeat_parameters(

@@ -9,12 +9,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ingest.dead_letters import DeadLetter, frame_letter
 from ingest.decode import DecodedBatch, decode
 from ingest.fleet import Arrivals
 from ingest.source import Message
 from service.http.parts import SubmitResult
+
+NOBODY_LISTENS_US: Final = 2**62
+"""An instant that does not come, and leaves room to add times to it [µs]."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,8 @@ class Work:
         Whether the source was caught up after the last read.
     submissions
         Positions of messages whose sender waits, with the future to resolve.
+    listening_since_us
+        Since when we have listened without a pause [µs].
     clock_jumped
         Whether the clock jumped ahead a short time ago: earlier arrivals look older than they are.
     """
@@ -67,6 +73,7 @@ class Work:
     letters: list[DeadLetter] = field(default_factory=list)
     rejected: Counter[str] = field(default_factory=Counter)
     submissions: dict[int, asyncio.Future[SubmitResult]] = field(default_factory=dict)
+    listening_since_us: int = 0
     clock_jumped: bool = False
     outcome: dict[int, str] = field(default_factory=dict)
     """Decoded frame to ``duplicate`` or reject reason; filled only if somebody waits."""
@@ -74,7 +81,9 @@ class Work:
     @classmethod
     def nothing(cls) -> "Work":
         """Return work in which neither frames come nor time passes."""
-        return cls([], decode(()), {}, 0, caught_up=False)
+        work = cls([], decode(()), {}, 0, caught_up=False)
+        work.listening_since_us = NOBODY_LISTENS_US
+        return work
 
     @property
     def is_tick(self) -> bool:
@@ -89,6 +98,7 @@ class Work:
     def tick_after(self) -> "Work":
         """Return the tick that may follow: nothing that comes later arrived before it."""
         tick = Work([], decode(()), {}, self.until_us, self.caught_up)
+        tick.listening_since_us = self.listening_since_us
         tick.clock_jumped = self.clock_jumped
         return tick
 

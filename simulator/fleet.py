@@ -39,6 +39,8 @@ from simulator.world.escalators import NOMINAL_MMPS, EscalatorPlan, Escalators
 from simulator.world.world import World
 from telemetry.columns import Unit
 
+HEARTBEAT: Final = "heartbeat_s"
+"""Key of the expected interval among a unit's parameters."""
 _MAINTAINERS: Final = ("Changjiang Lift Service", "Donghu Elevator", "Huanghe Lift")
 _KIND_NAMES: Final = {
     Building.HOUSING: "Garden House",
@@ -237,6 +239,12 @@ class Fleet:
         """Return all units as the registry wants them."""
         return [self._row(i) for i in range(len(self.codes))]
 
+    @property
+    def _heartbeat(self) -> dict[str, float]:
+        """Return the expected interval of frames, if it is not the usual one."""
+        idle_us = self.spec.cadence.idle_us
+        return {} if idle_us == Cadence().idle_us else {HEARTBEAT: idle_us / 1e6}
+
     def _row(self, i: int) -> RegistryRow:
         is_lift = i < self.spec.n_lifts
         number = int(self.buildings[i]) + 1
@@ -256,7 +264,7 @@ class Fleet:
             model=model,
             rated_speed_mps=float(self.plan.rated_mps[i]) if is_lift else NOMINAL_MMPS / 1000,
             gateway=self.gateways[int(self.gateway_of[i])],
-            params=dict(self.spec.params) if is_lift else {},
+            params={**self._heartbeat, **(self.spec.params if is_lift else {})},
             feeder=self.geography.feeder_name(i),
         )
 

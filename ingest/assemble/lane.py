@@ -135,6 +135,24 @@ def stream_times_us(
     return tick_us
 
 
+def deaf_us(
+    state: LaneState, listening_since_us: int, ordered: Ordered | None = None
+) -> NDArray[np.int64]:
+    """Return how long after its newest stepped frame a lift was no silent one, (n_rows,) [µs].
+
+    We did not listen until ``listening_since_us``, an arrival time; or frames came that were late
+    (the first minute of a terminal that was restarted with its clock set back).
+    """
+    arrival_us = _field_of_all(state, "arrival_us", ordered)
+    known = _field_of_all(state, "seq", ordered) != NO_SEQ
+    counts_us = np.full(state.n_rows, listening_since_us)
+    for row, oddity in state.order.oddities.items():
+        if oddity.late_run is not None:
+            heard_us = oddity.late_run.time_us + oddity.late_run.lag_high_us
+            counts_us[row] = max(heard_us, listening_since_us)
+    return np.where(known, np.maximum(counts_us - arrival_us, 0), 0)
+
+
 def lag_us(state: LaneState, rows: Array, ordered: Ordered | None = None) -> NDArray[np.int64]:
     """Return arrival - event time of the newest stepped frames, shape (k,); 0 before a frame."""
     heads = _heads(state, rows, ordered)

@@ -21,6 +21,7 @@ class BatchRow:
 
     ``min_time_us`` and ``max_time_us`` bound the event times of its frames; ``None`` = a tick.
     ``parameters``: version of the detectors' parameters that were in force.
+    ``listening_since_us``: arrival time since which the service had listened without a pause.
     """
 
     lane: int
@@ -36,6 +37,7 @@ class BatchRow:
     rejected: int
     transitions: int
     parameters: int = 0
+    listening_since_us: int = 0
 
 
 async def write(conn: asyncpg.Connection, row: BatchRow) -> None:
@@ -47,7 +49,7 @@ async def write(conn: asyncpg.Connection, row: BatchRow) -> None:
         *(row.lane, row.id, row.epoch, row.now_us, row.caught_up),
         *(_moment(row.min_time_us), _moment(row.max_time_us)),
         *(row.received, row.stored, row.duplicate, row.rejected, row.transitions),
-        row.parameters,
+        *(row.parameters, row.listening_since_us),
     )
     if written != 1:
         raise EpochLost(f"lane {row.lane} has another writer: epoch {row.epoch} is over")

@@ -41,8 +41,9 @@ CROSS JOIN LATERAL (
 
 -- write_batch: the batch's row, only if the writer's epoch still is $3; holds takeovers off
 INSERT INTO batches (lane, id, epoch, now_us, caught_up, min_time, max_time,
-                     received, stored, duplicate, rejected, transitions, parameters)
-SELECT w.lane, $2, w.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
+                     received, stored, duplicate, rejected, transitions, parameters,
+                     listening_since_us)
+SELECT w.lane, $2, w.epoch, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
 FROM (SELECT lane, epoch FROM writer WHERE lane = $1 AND epoch = $3 FOR SHARE) w
 
 -- lock_writer: wait until no transaction of this lane is under way
@@ -56,7 +57,7 @@ SELECT max(id) FROM batches WHERE lane = $1
 
 -- list_batches: batches after $2 in order, at most $3
 SELECT lane, id, epoch, now_us, caught_up, min_time, max_time,
-       received, stored, duplicate, rejected, transitions, parameters
+       received, stored, duplicate, rejected, transitions, parameters, listening_since_us
 FROM batches WHERE lane = $1 AND id > $2 ORDER BY id LIMIT $3
 
 -- last_batch_before: the newest batch handled before $2

@@ -32,11 +32,14 @@ _WINDOWS: Final[Mapping[FindingKind, str]] = {
     FindingKind.FLOOR_POSITION_LOST: "code_window_s",
     FindingKind.RESTART_PREVENTED: "code_window_s",
     FindingKind.SPECIAL_MODE: "special_mode_window_s",
+    FindingKind.TERMINAL_SILENT: "heartbeat_s",
     FindingKind.HANDRAIL_DEVIATION: "handrail_window_s",
     FindingKind.ESCALATOR_COVER_OPEN: "cover_open_window_s",
 }
 """Override key of the longest window that ordinarily applies to a kind; kinds that are not named
 need none."""
+_TIMES: Final[Mapping[FindingKind, float]] = {FindingKind.TERMINAL_SILENT: 1.5}
+"""How many of these windows must pass; others: one."""
 
 
 def detected_kinds(detectors: Sequence[Detector] = BANK) -> frozenset[FindingKind]:
@@ -52,7 +55,10 @@ def asked(
 ) -> Asked:
     """Return by what the findings of these detectors on these lifts are judged."""
     needed = {
-        kind: _longest_us(detector, _WINDOWS[kind], registry, defaults or {}) + SAMPLE_US
+        kind: SAMPLE_US
+        + round(
+            _longest_us(detector, _WINDOWS[kind], registry, defaults or {}) * _TIMES.get(kind, 1)
+        )
         for detector in detectors
         for kind in detector.kinds
         if _WINDOWS.get(kind) in thresholds(detector.params_type)

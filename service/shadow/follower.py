@@ -30,7 +30,7 @@ from service.clock import Clock
 from service.core import Advanced, LaneCore
 from service.parameters import Book, LaneParameters
 from service.parameters.known import known_of
-from service.recovery import repeat_parameters
+from service.recovery import repeat, repeat_parameters
 from service.registrar import load_fleet
 from service.shadow import memory
 from service.shadow.runs import ShadowRun
@@ -197,10 +197,10 @@ class Follower:
         frames = await self._with_rows(conn, stored.frames)
         await self._follow_parameters(conn, stored.row.parameters)
         row, began_s = stored.row, time.perf_counter()
-        advanced = [self.core.advance(frames, row.now_us, caught_up=row.caught_up)]
+        advanced = [repeat(self.core, frames, row)]
         self.core.adopt(advanced[0])
         if row.caught_up and len(frames):
-            tick = self.core.advance(FrameBatch.empty(), row.now_us, caught_up=True)
+            tick = repeat(self.core, FrameBatch.empty(), row)
             self.core.adopt(tick)
             advanced.append(tick)
         self._pending.step_s += time.perf_counter() - began_s

@@ -20,7 +20,7 @@ from ingest.fleet import Fleet
 from ingest.store import parameters, recovery, registry
 from service.core import LaneCore
 from service.parameters import LaneParameters
-from service.recovery import repeat_parameters
+from service.recovery import repeat, repeat_parameters
 from service.registrar import load_fleet
 from telemetry.batch import FrameBatch
 from telemetry.findings import FINDINGS, Change, ClearReason, FindingKind
@@ -91,7 +91,7 @@ async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> B
         frames = batch.frames.replace(row=rows)
         repeat_parameters(judged, core, later, batch.row.parameters)
         core.absorb(frames)
-        advanced = core.advance(frames, batch.row.now_us, caught_up=batch.row.caught_up)
+        advanced = repeat(core, frames, batch.row)
         core.adopt(advanced)
         judged.opened()
         if list(advanced.transitions) != list(batch.transitions):

@@ -128,6 +128,8 @@ class Cause(StrEnum):
     """The terminal runs on its own battery."""
     CLOCK_WRONG = "clock_wrong"
     """The terminal's clock is wrong; made by the network layer."""
+    GATEWAY_OFFLINE = "gateway_offline"
+    """The gateway is cut off and buffers; made by the network layer."""
 
     # escalators and moving walks
     ESCALATOR_OVERSPEED = "escalator_overspeed"
@@ -226,6 +228,7 @@ SENSOR_CAUSES: Final = (
     Cause.TERMINAL_SILENT,
     Cause.TERMINAL_BATTERY,
     Cause.CLOCK_WRONG,
+    Cause.GATEWAY_OFFLINE,
     Cause.ALARM_TEST,
     Cause.ALARM_TEST_MISSED,
     Cause.BUFFER_OVERFLOW,
@@ -313,7 +316,7 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.INSPECTION: (FindingKind.SPECIAL_MODE,),
     Cause.ZONE_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
     Cause.BUTTON_PLAY: (FindingKind.ALARM_BUTTON,),
-    Cause.TERMINAL_REBOOT: (),
+    Cause.TERMINAL_REBOOT: (FindingKind.TERMINAL_SILENT,),
     Cause.FIRE_RECALL: (FindingKind.SPECIAL_MODE,),
     Cause.OUT_OF_SERVICE: (FindingKind.SPECIAL_MODE,),
     Cause.EARTHQUAKE: _TRIPPED,
@@ -330,6 +333,7 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.TERMINAL_SILENT: (FindingKind.TERMINAL_SILENT,),
     Cause.TERMINAL_BATTERY: (FindingKind.TERMINAL_ON_BATTERY,),
     Cause.CLOCK_WRONG: (FindingKind.CLOCK_WRONG,),
+    Cause.GATEWAY_OFFLINE: (FindingKind.TERMINAL_SILENT,),
     Cause.ESCALATOR_OVERSPEED: (FindingKind.ESCALATOR_OVERSPEED,),
     Cause.ESCALATOR_REVERSAL: (FindingKind.ESCALATOR_REVERSAL,),
     Cause.HANDRAIL_DEVIATION: (FindingKind.HANDRAIL_DEVIATION,),

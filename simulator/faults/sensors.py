@@ -16,10 +16,12 @@ from simulator.faults.catalogue import SECOND_US, SENSOR_CAUSES, Cause, Fault
 from simulator.faults.draw import YEAR_US
 from simulator.randomness import Stream, between, exponential, words
 
-_MADE_ELSEWHERE: Final = frozenset({Cause.CLOCK_WRONG, Cause.ALARM_TEST, Cause.ALARM_TEST_MISSED})
+_MADE_ELSEWHERE: Final = frozenset(
+    {Cause.CLOCK_WRONG, Cause.GATEWAY_OFFLINE, Cause.ALARM_TEST, Cause.ALARM_TEST_MISSED}
+)
 SENSOR_FAULTS: Final = frozenset({*SENSOR_CAUSES, Cause.ZONE_FLAPPING} - _MADE_ELSEWHERE)
-"""Causes that ``terminals`` applies to what sensors tell; a wrong clock is made by the network, a
-test of the alarm by ``terminals.alarm_tests``."""
+"""Causes that ``terminals`` applies to what sensors tell; wrong clocks and lost connections are
+made by the network, a test of the alarm by ``terminals.alarm_tests``."""
 
 
 @dataclass(frozen=True, slots=True)

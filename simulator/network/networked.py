@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from simulator.fleet import Fleet
 from simulator.frames import Frames
 from simulator.network.spec import NetworkSpec
@@ -13,6 +15,7 @@ from simulator.truth import LookAlike, TruthEvent
 from telemetry.findings import FindingKind
 
 CLOCK_CAUSE: Final = "clock_wrong"
+OFFLINE_CAUSE: Final = "gateway_offline"
 
 
 class NetworkedFleet:
@@ -66,8 +69,8 @@ class NetworkedFleet:
         return self._network.rest()
 
     def truth(self) -> list[TruthEvent]:
-        """Return the true events so far, by onset; wrong clocks are among them."""
-        events = [*self.fleet.truth(), *self._wrong_clocks()]
+        """Return the true events so far, by onset; wrong clocks and outages are among them."""
+        events = [*self.fleet.truth(), *self._wrong_clocks(), *self._outages()]
         return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))
 
     def look_alikes(self) -> list[LookAlike]:
@@ -82,20 +85,38 @@ class NetworkedFleet:
         begun = self._network.clocks.begun
         columns = (begun.entity.tolist(), begun.from_us.tolist(), begun.to_us.tolist())
         return [
-            TruthEvent(
-                lift=lift,
-                code=self.fleet.codes[lift],
-                kind=FindingKind.CLOCK_WRONG,
-                cause=CLOCK_CAUSE,
-                onset_us=max(from_us, self.start_us),
-                end_us=to_us if to_us <= self.fleet.now_us else None,
-                people=0,
-                terminal=self._models[lift],
-                effects=("time",),
-            )
+            self._event(lift, FindingKind.CLOCK_WRONG, CLOCK_CAUSE, (from_us, to_us), "time")
             for lift, from_us, to_us in zip(*columns, strict=True)
             if self._lives_here(lift)
         ]
+
+    def _outages(self) -> list[TruthEvent]:
+        """Return the times in which nothing arrived of a unit since its gateway was cut off."""
+        begun = self._network.connections.begun
+        columns = (begun.entity.tolist(), begun.from_us.tolist(), begun.to_us.tolist())
+        return [
+            self._event(unit, FindingKind.TERMINAL_SILENT, OFFLINE_CAUSE, span_us, "time_us")
+            for gateway, *span_us in zip(*columns, strict=True)
+            if span_us[0] < self.fleet.now_us
+            for unit in np.flatnonzero(self.fleet.gateway_of == gateway).tolist()
+            if self._lives_here(unit)
+        ]
+
+    def _event(
+        self, unit: int, kind: FindingKind, cause: str, span_us: Sequence[int], shown_in: str
+    ) -> TruthEvent:
+        from_us, to_us = span_us
+        return TruthEvent(
+            lift=unit,
+            code=self.fleet.codes[unit],
+            kind=kind,
+            cause=cause,
+            onset_us=max(from_us, self.start_us),
+            end_us=to_us if to_us <= self.fleet.now_us else None,
+            people=0,
+            terminal=self._models[unit],
+            effects=(shown_in,),
+        )
 
     def _lives_here(self, unit: int) -> bool:
         """Tell whether a unit belongs to the share of the fleet that lives here."""

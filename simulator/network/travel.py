@@ -51,7 +51,7 @@ class Network:
         self._gateway_of = np.asarray(gateway_of, "i8")
         self._until_us = start_us
         n_units, n_gateways = len(gateway_of), int(self._gateway_of.max(initial=0)) + 1
-        self._connections = Connections(spec, seed, n_gateways, start_us)
+        self.connections = Connections(spec, seed, n_gateways, start_us)
         self.clocks = Clocks(spec, seed, n_units, start_us)
         self._numbering = Numbering(spec, seed, self._gateway_of, n_gateways, start_us)
         self._pending = Frames.empty()
@@ -81,7 +81,7 @@ class Network:
         # what is gathered leaves up to linger_us after it was made
         # and what a terminal's buffer held up to MOST_HELD_US
         latest_us = until_us + max(self.spec.linger_us, _LONGEST_HELD_US)
-        self._connections.extend(self._until_us, latest_us)
+        self.connections.extend(self._until_us, latest_us)
         self._until_us = max(self._until_us, until_us)
         under_way = Frames.concat([self._pending, *self._sent(frames)])
         here = under_way["arrival_us"] < until_us
@@ -109,7 +109,7 @@ class Network:
         made_us = (time_us // linger_us + 1) * linger_us if linger_us else time_us
         gateway, held = self._gateway_of[lift], frames["arrival_us"] > time_us
         sent_us = np.where(held, frames["arrival_us"], made_us) if held.any() else made_us
-        queued, through_us = self._connections.queued(gateway, sent_us)
+        queued, through_us = self.connections.queued(gateway, sent_us)
         through = sent_us
         if queued.size:
             through = sent_us.copy()

@@ -38,12 +38,16 @@ class Connections:
     A backlog is sent ``flush_speedup`` times faster than it was recorded, and what is made
     meanwhile queues behind it: until the gateway has caught up, a message made at ``t`` arrives at
     ``to + (t - from) / flush_speedup``.
+
+    ``begun`` collects all outages that began so far, for the truth.
     """
 
     def __init__(self, spec: NetworkSpec, seed: int, n_gateways: int, start_us: int) -> None:
         self._speedup = spec.flush_speedup
         self._n = n_gateways
-        self._active = self._with_recovery(_merged(spec.outages, spec.flush_speedup))
+        self._scripted = _merged(spec.outages, spec.flush_speedup)
+        self._active = self._with_recovery(self._scripted)
+        self.begun = Episodes.of(())
         self._flags = _flags(n_gateways, self._active)
         per_1000_days = spec.outages_per_gateway_1000_days
         drawing = None
@@ -66,6 +70,9 @@ class Connections:
     def extend(self, now_us: int, until_us: int) -> None:
         """Draw what begins before ``until_us``; forget what nothing after ``now_us`` can meet."""
         new = self._process.begun_before(until_us)
+        since = self._scripted.from_us < until_us
+        self.begun = self.begun.joined(new).joined(self._scripted.take(since))
+        self._scripted = self._scripted.take(~since)
         over = self._active.to_us <= now_us
         if len(new) or over.any():
             self._active = self._active.take(~over).joined(self._with_recovery(new))

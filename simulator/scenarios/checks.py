@@ -147,6 +147,9 @@ def _check_happening(one: Happening, scenario: Scenario) -> None:
     if one.what is Cause.CLOCK_WRONG:
         remedy = "describe the clock in [[network.clock]]"
         raise Problem((*one.path, "what"), f"is {one.what}, made by the network: {remedy}")
+    if one.what is Cause.GATEWAY_OFFLINE:
+        remedy = "describe the outage in [[network.outage]]"
+        raise Problem((*one.path, "what"), f"is {one.what}, made by the network: {remedy}")
     if one.what is Cause.ALARM_TEST:
         remedy = "set alarm_tests_every in [fleet]"
         raise Problem((*one.path, "what"), f"is {one.what}, made by terminals: {remedy}")

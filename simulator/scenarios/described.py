@@ -48,7 +48,7 @@ TABLES: Final = {
     "[[expect_each]]": EachExpectation,
 }
 """Every table by its heading."""
-_MADE_BY_TABLES: Final = (Cause.CLOCK_WRONG, Cause.ALARM_TEST)
+_MADE_BY_TABLES: Final = (Cause.CLOCK_WRONG, Cause.GATEWAY_OFFLINE, Cause.ALARM_TEST)
 _CAUSES: Final = (
     ("people trapped", (*ENTRAPPING, Cause.AREA_POWER_CUT)),
     ("other faults of lifts", OTHER_FAULTS),
@@ -58,6 +58,7 @@ _CAUSES: Final = (
     ("escalators and moving walks", ESCALATOR_CAUSES),
     ("look-alikes of their faults", ESCALATOR_LOOK_ALIKES),
     ("made by the network, in `[[network.clock]]`", (Cause.CLOCK_WRONG,)),
+    ("made by the network, in `[[network.outage]]`", (Cause.GATEWAY_OFFLINE,)),
     ("made by terminals, at the interval of the fleet", (Cause.ALARM_TEST,)),
 )
 

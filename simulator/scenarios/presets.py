@@ -157,7 +157,7 @@ def whole_city(seed: int, start_us: int) -> Fleet:
     all of it; all kinds of buildings, terminals and presence sensors are there.
     """
     stairs = (*faults.ESCALATOR_CAUSES, *faults.ESCALATOR_LOOK_ALIKES)
-    made_elsewhere = (Cause.CLOCK_WRONG, Cause.ALARM_TEST)
+    made_elsewhere = (Cause.CLOCK_WRONG, Cause.GATEWAY_OFFLINE, Cause.ALARM_TEST)
     lifts = [c for c in Cause if c not in stairs[:-1] and c not in made_elsewhere]
     own = [
         Fault(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from simulator.faults.catalogue import LOOK_ALIKES
+from simulator.faults.catalogue import LOOK_ALIKES, Cause
 from simulator.faults.draw import ALIKE
 from simulator.faults.sensors import LOOK_ALIKE_RATES
 from simulator.scoring.alarms import SeenAlarm
@@ -38,6 +38,8 @@ SLOW_US: Final = 3_000_000
 """A later rule than this is worth a look [µs]."""
 _ALIKE: Final = frozenset((*LOOK_ALIKES, *ALIKE, *LOOK_ALIKE_RATES))
 """Causes that are drawn as look-alikes."""
+_OF_THE_NETWORK: Final = frozenset((Cause.CLOCK_WRONG, Cause.GATEWAY_OFFLINE))
+"""Causes that come at the network's own rates, which nobody multiplies."""
 _HEAVIEST: Final = 1.0
 """Weight of a false alarm of ordinary life, which may come even if none was seen."""
 _BOTH_ENDS: Final = 0.975
@@ -53,6 +55,8 @@ class Multipliers:
 
     def of_cause(self, cause: str) -> float:
         """Return what an event of that cause counts at the field's rates."""
+        if cause in _OF_THE_NETWORK:
+            return 1.0
         return 1 / (self.look_alikes if cause in _ALIKE else self.faults)
 
     def of_false(self, one: FalseAlarm) -> float:
@@ -220,7 +224,7 @@ class Group:
 
     def _weight(self, event: TruthEvent) -> float:
         alone = self.multipliers.of_cause(event.cause)
-        return alone / self.multipliers.faults if event in self.lied else alone
+        return alone * self.multipliers.of_cause(self.lied[event]) if event in self.lied else alone
 
     def _share_weighted(
         self, mine: Sequence[float], others: Sequence[float], heaviest: float = 0.0

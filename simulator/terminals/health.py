@@ -109,7 +109,7 @@ class Health:
         return Terminal(int(self.plan.terminal[fault.unit]))
 
     def _effects(self, fault: SensorFault) -> tuple[str, ...]:
-        if fault.what is Cause.TERMINAL_SILENT:
+        if fault.what in (Cause.TERMINAL_SILENT, Cause.TERMINAL_REBOOT):
             return ("time_us",)
         if fault.what in LOSSES:
             return ("seq",)

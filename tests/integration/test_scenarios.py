@@ -75,6 +75,7 @@ def test_every_cause_strikes_somewhere():
     struck = {one.what for scenario in scenarios() for one in scenario.happens}
     for scenario in scenarios():
         struck |= {Cause.CLOCK_WRONG} if scenario.network.clocks else set()
+        struck |= {Cause.GATEWAY_OFFLINE} if scenario.network.outages else set()
         struck |= {Cause.ALARM_TEST} if scenario.fleet.alarm_tests_every_us else set()
         struck |= {Cause.AREA_POWER_CUT} if scenario.power_cuts else set()
     assert set(Cause) - struck == set()

@@ -161,7 +161,7 @@ def test_equal_rules_differ_in_nothing(small, capsys):
         ("delay_p99_s=-1", 1),
         ("entrapment_at_landing.false=1000", 0),
         ("recal=1", 2),
-        ("terminal_silent.recall=1", 2),
+        ("terminal_quiet.recall=1", 2),
         ("recall=much", 2),
     ],
 )

@@ -83,13 +83,6 @@ def test_check_only_reads(command, file):
     )
 
 
-def test_an_alarm_that_no_detector_raises_cannot_be_expected(command, file):
-    file.write_text(SCENARIO.replace("entrapment_between_landings", "terminal_silent"))
-    status, _, err = command("--check", str(file))
-    assert status == 2
-    assert f"{file}:17: alarm is terminal_silent, which no detector finds yet" in err
-
-
 def test_the_judge_passes_what_is_as_expected(command, file, tmp_path):
     truth = tmp_path / "truth.jsonl"
     status, out, err = command(str(file), "--judge", "--json", "--truth", str(truth))

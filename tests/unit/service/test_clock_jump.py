@@ -56,7 +56,7 @@ def trapped(now_us: int) -> LaneCore:
 def tick(core: LaneCore, work: Work) -> list[Change]:
     advanced = core.advance(FrameBatch.empty(), work.until_us, caught_up=work.moves_quiet_lifts)
     core.adopt(advanced)
-    return [t.change for t in advanced.transitions]
+    return [t.change for t in advanced.transitions if t.rule == "entrapment"]
 
 
 async def test_a_jump_of_the_clock_completes_no_window():

@@ -1,7 +1,8 @@
 """Restart is invisible: recovery through ``LaneCore.advance`` comes to the live transitions.
 
-Random lifts, late and missing frames, ticks between batches; the process dies at a random batch and
-is rebuilt from a snapshot taken at another, or from nothing.
+Random lifts, late and missing frames, silences, times in which nobody listened, ticks between
+batches; the process dies at a random batch and is rebuilt from a snapshot taken at another, or from
+nothing.
 """
 
 import numpy as np
@@ -18,6 +19,8 @@ WINDOWS = {
     "between_landings_window_s": 4,
     "at_landing_window_s": 6,
     "urgent_window_s": 2,
+    "heartbeat_s": 3,
+    "silent_maintenance_s": 9,
 }
 
 
@@ -37,7 +40,7 @@ def stream(seed: int, n_lifts: int = 4, seconds: int = 120) -> FrameBatch:
                 car=(state == 0), zone=np.where(state == 1, 0, 1),
                 door=np.where(state == 3, 4, 2), passenger=draw.integers(0, 2, n),
                 speed_mps=np.where(state == 0, 1.0, 0.0), button=(draw.random(n) < 0.02),
-            ).take(draw.random(n) > 0.04)
+            ).take((draw.random(n) > 0.04) & (np.abs(np.arange(n) - draw.integers(0, 200)) > 6))
         )  # fmt: skip
     frames = FrameBatch.concat(parts)
     return frames.take(np.argsort(frames["received_us"], kind="stable"))
@@ -52,7 +55,7 @@ def new_core(n_lifts: int) -> LaneCore:
 def live(core: LaneCore, frames: FrameBatch, seed: int, on_batch=lambda batch: None):
     """Run the stream in random batches with ticks between; yield what would be stored."""
     draw = np.random.default_rng(seed + 1)
-    stored = []
+    stored, since_us = [], START_US
     cuts = np.sort(draw.integers(0, len(frames), 40))
     for start, end in zip([0, *cuts], [*cuts, len(frames)], strict=True):
         part = frames.take(slice(int(start), int(end)))
@@ -62,10 +65,12 @@ def live(core: LaneCore, frames: FrameBatch, seed: int, on_batch=lambda batch: N
             now_us = int(frames["received_us"][end])
         else:
             now_us = int(frames["received_us"].max()) + 9 * SECOND_US
-        advanced = core.advance(part, now_us, caught_up=bool(draw.random() < 0.8))
+        since_us = now_us - SECOND_US if draw.random() < 0.15 else since_us
+        listened = {"caught_up": bool(draw.random() < 0.8), "listening_since_us": since_us}
+        advanced = core.advance(part, now_us, **listened)
         core.adopt(advanced)
         if len(part) or advanced.transitions:
-            stored.append((part, now_us, advanced.caught_up, advanced.transitions))
+            stored.append((part, now_us, listened, advanced.transitions))
             on_batch(len(stored))
     return stored
 
@@ -93,13 +98,74 @@ def test_recovery_from_any_snapshot_repeats_the_live_transitions(seed):
             ids = arrays["elevator_ids"]
             rest = {k: v for k, v in arrays.items() if k != "elevator_ids"}
             again.restore_piece(ids - 1, rest)
-    for frames, now_us, caught_up, transitions in stored[snapshot_at if pieces else 0 :]:
+    for frames, now_us, listened, transitions in stored[snapshot_at if pieces else 0 :]:
         again.absorb(frames)
         shuffled = frames.take(draw.permutation(len(frames)))
-        advanced = again.advance(shuffled, now_us, caught_up=caught_up)
+        advanced = again.advance(shuffled, now_us, **listened)
         assert advanced.transitions == transitions
         again.adopt(advanced)
     assert again.n_waiting == core.n_waiting
+
+
+def heartbeats(times_s, lags_s=0.0):
+    """Return frames of one lift, of which only their times matter."""
+    time_us = START_US + np.round(np.asarray(times_s) * SECOND_US).astype("i8")
+    n = len(time_us)
+    return FrameBatch.make(
+        n, row=0, elevator_id=1, gateway_id=1, seq=np.arange(n) + 1, time_us=time_us,
+        device_time_us=time_us, received_us=time_us + np.round(lags_s * SECOND_US).astype("i8"),
+    )  # fmt: skip
+
+
+def silences(core, frames, ticks_s, since_s, now_s=None):
+    """Take frames, then tick; return when silences were raised or cleared, and at which tick."""
+    found = []
+    for part, at_s in ((frames, now_s or ticks_s[0]), *((FrameBatch.empty(), t) for t in ticks_s)):
+        now_us = START_US + round(at_s * SECOND_US)
+        advanced = core.advance(
+            part, now_us, caught_up=True, listening_since_us=START_US + round(since_s * SECOND_US)
+        )
+        core.adopt(advanced)
+        found += [(t.change.name, (t.t_us - START_US) / SECOND_US, at_s)
+                  for t in advanced.transitions if t.rule == "terminal_silent"]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_lift_is_silent_only_if_it_was_listened_to_for_its_whole_limit(seed):
+    draw = np.random.default_rng(seed)
+    core = new_core(1)
+    lag_s, since_s = draw.choice([0, 0.5, 40, 4000]), draw.choice([0, 5, 20, 3600])
+    heard_s = lag_s + max(1, since_s)
+    ticks_s = heard_s + np.array([0, 4, 6, 6.4, 6.6, 10.9, 11.1, 400])
+    found = silences(core, heartbeats([0, 1], lag_s), ticks_s, since_s + lag_s, 1 + lag_s)
+    raised, updated = found
+    assert raised[:2] == ("RAISED", 1 + 4.5)
+    assert updated[:2] == ("UPDATED", 1 + 9)
+    for (*_, at_s), limit_s in ((raised, 4.5), (updated, 9)):
+        assert 0 <= at_s - (heard_s + limit_s + 2) <= 0.5
+
+
+def test_who_comes_back_in_time_after_a_pause_was_not_silent():
+    core = new_core(1)
+    frames = heartbeats([0, 1, 63.5])
+    assert silences(core, frames.take(slice(0, 2)), [2], 0) == []
+    assert silences(core, frames.take(slice(2, 3)), np.arange(60, 66), 59, 63.6) == []
+    late = new_core(1)
+    silences(late, frames.take(slice(0, 2)), [2], 0)
+    found = silences(late, frames.take(slice(2, 3)), [64], 58, 63.6)
+    assert [change for change, *_ in found] == ["RAISED", "CLEARED"]
+
+
+def test_frames_that_are_late_break_a_silence():
+    """A terminal restarts with its clock set back: a minute long all its frames are late."""
+    core = new_core(1)
+    assert silences(core, heartbeats([1000, 1001]), [1002], 0) == []
+    for second in range(4, 24, 4):
+        back = heartbeats([100 + second], 900).replace(seq=np.array([second // 4]))
+        found = silences(core, back, [1000 + second + s for s in (0, 1, 2, 3, 3.9)], 0)
+        assert found == [], second
+    assert [f[0] for f in silences(core, FrameBatch.empty(), [1100], 0)] == ["RAISED", "UPDATED"]
 
 
 def test_nothing_changes_before_adopt():

@@ -197,7 +197,9 @@ def test_a_restarted_terminal_numbers_anew_and_knows_nothing_at_first():
         for name in COLUMN_NAMES:
             assert (after[name][:2] == MISSING).all(), name
         assert (after["car"][2:] != MISSING).all()
-        assert not [e for e in fleet.truth() if e.kind >= FindingKind.TERMINAL_SILENT]
+        [event] = [e for e in fleet.truth() if e.kind >= FindingKind.TERMINAL_SILENT]
+        assert (event.kind, event.cause) == (FindingKind.TERMINAL_SILENT, "terminal_reboot")
+        assert (event.onset_us, event.end_us) == (FROM_US, reboot.to_us)
         [seen] = fleet.look_alikes()
         assert (seen.cause, seen.from_us, seen.to_us) == ("terminal_reboot", FROM_US, reboot.to_us)
 

@@ -1,0 +1,172 @@
+"""A terminal that tells nothing: no frame of its unit for one and a half expected intervals.
+
+Decides from the times of frames alone, whatever they hold and whichever unit they are of. A silence
+begins with a frame and is over with the next one; it is told by a tick while it lasts, else by the
+frame that ends it. After an hour it is told once more: then somebody has to go there.
+
+Whether the unit could have been heard is not decided here: ``LiftFrames.deaf_us`` puts the decision
+off by the time in which nobody listened. What lies behind a silence is left to others as well: the
+terminal, its supply, its gateway, the network.
+
+Invariants: a silence is told once, at ``last frame + limit``, whoever finds it; the next frame,
+whatever it holds, ends it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.parameters import LiftParams, in_seconds, plain, spread_all
+from detectors.segments import NEVER_US, Bools, Ints, Segments
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.transitions import Transitions
+
+HEARD: Final = 0
+SILENT: Final = 1
+SILENT_FOR_LONG: Final = 2
+"""What a tick has told of the silence since the last frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSilentParams(LiftParams):
+    """Thresholds of ``terminal_silent``."""
+
+    heartbeat_us: int = field(
+        default=30_000_000,
+        metadata=in_seconds("heartbeat_s", 0.1, 86_400, "DOMAIN section 2: every 30 s or so"),
+    )
+    intervals: float = field(
+        default=1.5, metadata=plain("silent_intervals", 1, 100, "f8", "DOMAIN section 3: 1.5")
+    )
+    maintenance_us: int = field(
+        default=3_600_000_000,
+        metadata=in_seconds("silent_maintenance_s", 1, 864_000, "DOMAIN section 3: 1 h"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSilentDetector:
+    """See the module."""
+
+    name: str = "terminal_silent"
+    version: str = "1"
+    kinds: tuple[FindingKind, ...] = (FindingKind.TERMINAL_SILENT,)
+    gap_policy: GapPolicy = GapPolicy.HOLD
+    layout: tuple[Field, ...] = (Field("told", "u1", HEARD),)
+    params_type: type[TerminalSilentParams] = TerminalSilentParams
+
+    def step(self, state: State, batch: LiftFrames, params: TerminalSilentParams) -> Stepped:
+        """Advance ``m`` units; see ``contract.Detector.step``."""
+        strip = batch.strip
+        limits = _limits(spread_all(params, strip.segments.row))
+        life = _life(state["told"], strip.segments, strip.t_us, strip.end_us, batch.deaf_us, limits)
+        at = strip.segments.last_at
+        told = np.where(life.active[at], SILENT + life.long[at], HEARD).astype("u1")
+        next_us = np.where(told == HEARD, life.silent_us[at], life.long_us[at])
+        waits = (strip.t_us[at] != NEVER_US) & (told != SILENT_FOR_LONG)
+        return Stepped(
+            {"told": told},
+            np.full(len(told), NO_DUE_US),
+            _found(self, life, strip.segments, strip.t_us, limits),
+            silence_due_us=np.where(waits, next_us, NO_DUE_US),
+        )
+
+
+class _Limits(NamedTuple):
+    """Per element, or one for all [µs]."""
+
+    heartbeat_us: Ints | int
+    silent_us: Ints | np.int64
+    long_us: Ints | np.int64
+
+
+def _limits(params: Any) -> _Limits:
+    silent_us = np.rint(params.heartbeat_us * params.intervals).astype(np.int64)
+    return _Limits(params.heartbeat_us, silent_us, np.maximum(silent_us, params.maintenance_us))
+
+
+class _Life(NamedTuple):
+    """The silence after each element of the strip."""
+
+    silent_us: Ints  # when it is one, and when a long one
+    long_us: Ints
+    active: Bools  # it is one, and a long one
+    long: Bools
+    raised: Bools
+    updated: Bools
+    cleared: Bools
+    late: Bools  # cleared by a frame that is not after the raise
+
+
+def _life(
+    told: NDArray[np.uint8], seg: Segments, t_us: Ints, end_us: Ints, deaf_us: Ints | int,
+    limits: _Limits,
+) -> _Life:  # fmt: skip
+    silent_us, long_us = t_us + limits.silent_us, t_us + limits.long_us
+    heard = t_us != NEVER_US
+    silent = heard & (silent_us + deaf_us < end_us)
+    long = heard & (long_us + deaf_us < end_us)
+    was_active, was_long = np.zeros((2, len(seg)), np.bool_)
+    was_active[seg.head_at] = told != HEARD
+    was_long[seg.head_at] = told == SILENT_FOR_LONG
+    active = silent | was_active
+    cleared = ~seg.is_head & active[seg.before]
+    return _Life(
+        silent_us=silent_us,
+        long_us=long_us,
+        active=active,
+        long=(long & active) | was_long,
+        raised=silent & ~was_active,
+        updated=long & ~was_long,
+        cleared=cleared,
+        late=cleared & (t_us <= silent_us[seg.before]),
+    )
+
+
+def _found(
+    rule: TerminalSilentDetector, life: _Life, seg: Segments, t_us: Ints, limits: _Limits
+) -> tuple[Transitions, ...]:
+    """Tell what happened; at one element a silence ends before the next begins."""
+    cleared, raised, updated = map(np.flatnonzero, (life.cleared, life.raised, life.updated))
+    at = np.concatenate([cleared, raised, updated])
+    if not len(at):
+        return ()
+    changes = [Change.CLEARED, Change.RAISED, Change.UPDATED]
+    change = np.repeat(changes, [len(cleared), len(raised), len(updated)])
+    order = np.argsort(at, kind="stable")
+    at, change = at[order], change[order]
+    over, kind = change == Change.CLEARED, np.full(len(at), FindingKind.TERMINAL_SILENT)
+    since = np.where(over, seg.before[at], at)
+    found_us = np.where(change == Change.RAISED, life.silent_us[at], life.long_us[at])
+    found_us = np.where(over, t_us[at], found_us)
+    why = np.where(life.late[at], ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
+    columns = {
+        "row": seg.row[at],
+        "nth": seg.nth(at),
+        "t_us": found_us,
+        "onset_us": t_us[since],
+        "kind": kind,
+        "kind_now": kind,
+        "change": change,
+        "reason": np.where(over, why, ClearReason.NONE),
+        "confidence": np.full(len(at), Confidence.CERTAIN),
+        "last_seen_us": t_us[at],
+    }
+    criteria = {
+        "silent": (~over).astype(np.int8),
+        "maintenance": (found_us >= life.long_us[since]).astype(np.int8),
+    }
+    values = {"silent_us": found_us - t_us[since]}
+    thresholds = {
+        "window_us": _at(limits.silent_us, since),
+        "maintenance_us": _at(limits.long_us, since),
+        "heartbeat_us": _at(limits.heartbeat_us, since),
+    }
+    return (written(rule, columns, criteria, values, thresholds),)
+
+
+def _at(limit: Any, at: Ints) -> NDArray[Any]:
+    return np.broadcast_to(limit, len(at)) if np.ndim(limit) == 0 else limit[at]
