@@ -225,7 +225,11 @@ async def test_unusable_url(url: str) -> None:
     assert "HOISTWAY_MQTT_URL" in str(fault)
 
 
-@pytest.mark.parametrize("url", [f"mqtt://127.0.0.1:{free_port()}", "mqtt://nowhere.invalid"])
+@pytest.mark.parametrize(
+    "url",
+    [f"mqtt://127.0.0.1:{free_port()}", "mqtt://nowhere.invalid"],
+    ids=["no server", "no such name"],  # the same on every worker
+)
 async def test_nobody_there(url: str) -> None:
     fault = await fault_of(settings_for(url))
     assert type(fault) is BrokerUnreachableError
