@@ -40,10 +40,15 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what needs real services on one worker: one stack, and one test at a time."""
-    for item in items:
-        if needs_services(item):
-            item.add_marker(pytest.mark.xdist_group("services"))
+    """Keep what needs real services on one worker: one stack, and one test at a time.
+
+    The first of them may have to make the private root file system, beside a busy worker.
+    """
+    served = [item for item in items if needs_services(item)]
+    for item in served:
+        item.add_marker(pytest.mark.xdist_group("services"))
+    for item in served[:1]:
+        item.add_marker(pytest.mark.timeout(600))
 
 
 def needs_services(item: pytest.Item) -> bool:

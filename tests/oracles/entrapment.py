@@ -182,12 +182,13 @@ class Oracle:
         was_at_rest = self.stopped or self.doubtful
         self.judge_motion()
         at_rest = self.stopped or self.doubtful
-        if at_rest and (not was_at_rest or left_open_doors):
+        begins = at_rest and (not was_at_rest or left_open_doors)
+        if begins:
             self.stop_mode = self.told.get("mode")
             self.called = False
             self.tried = False
-            self.onset = None
-            self.holds = False
+            if not self.holds:
+                self.onset = None
         if at_rest and self.told.get("door") == OPENING:
             self.tried = True
         down = self.button_down()
@@ -200,6 +201,8 @@ class Oracle:
         if not at_rest:
             self.onset = None
         self.judge_class(time, at_rest)
+        if begins and not self.holds:
+            self.onset = None
         self.judged_at = time
         if (
             self.active

@@ -85,6 +85,13 @@ def test_a_button_told_false_ends_what_an_earlier_list_of_codes_said():
     assert [c for c, _, _ in lift.said(BUTTON)] == ["raised", "cleared"]
 
 
+@pytest.mark.parametrize(("passenger", "people"), [(0, None), (1, None), (2, 2), (3, 3)])
+def test_a_press_tells_how_many_people_were_counted_inside(passenger, people):
+    lift = RescueLift()
+    (pressed,) = lift.at(0, car=0, passenger=passenger, button=1)
+    assert pressed.values.get("people") == people
+
+
 def test_doors_that_let_people_out_are_told_once_after_a_press():
     lift = RescueLift()
     lift.at(0, RUNNING, button=1)

@@ -39,8 +39,9 @@ def test_the_controller_says_that_its_limiter_acted(lift):
 
 
 def test_full_travel_shortens_the_limit_but_not_below_20_s():
-    for top_m, limit_s in ((20.0, 30), (5.0, 20), (200.0, 45)):
-        lift = Lift(rated_speed_mps=1.0, top_height_m=top_m, bottom_height_m=0.0)
+    cases = ((1.0, 20.0, 30), (2.0, 40.0, 30), (1.0, 5.0, 20), (1.0, 200.0, 45))
+    for rated_mps, top_m, limit_s in cases:
+        lift = Lift(rated_speed_mps=rated_mps, top_height_m=top_m, bottom_height_m=0.0)
         lift.at(0, SLIPS)
         lift.wait_until(60)
         assert lift.raised(MOTOR) == [limit_s]

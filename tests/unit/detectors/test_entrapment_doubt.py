@@ -236,6 +236,18 @@ def test_a_sensor_stuck_on_is_known_after_two_long_stays_with_nobody_leaving():
     assert lift.raised() == [60, 260]
 
 
+@pytest.mark.parametrize(("stay_s", "raised"), [(60, []), (59, [460])])
+def test_a_stay_is_long_from_the_window_at_a_landing_on(stay_s, raised):
+    lift = RescueLift()
+    for start_s in (0, 200):
+        lift.at(start_s, TRAPPED_AT_LANDING)
+        lift.at(start_s + stay_s, OPEN_AT_LANDING, passenger=1)
+        lift.at(start_s + 100, OPEN_AT_LANDING, passenger=1)
+    lift.at(400, TRAPPED_AT_LANDING)
+    lift.alive_until(600)
+    assert lift.raised() == raised
+
+
 def test_a_load_unseen_by_the_sensor_may_be_somebody_between_landings():
     lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=0, load_pct=12.0)

@@ -340,6 +340,14 @@ def test_an_open_cover_is_told_at_once_while_running_and_late_while_standing():
     assert inspected.said(COVER) == []
 
 
+@pytest.mark.parametrize(("speed_mps", "raised"), [(0.05, [0]), (-0.05, [0]), (0.049, [])])
+def test_where_nothing_else_tells_steps_run_from_five_centimetres_a_second(speed_mps, raised):
+    unit = stairs()
+    unit.at(0, RUNS, car=None, speed_mps=speed_mps, cover_open=1)
+    unit.wait_until(1)
+    assert unit.said(COVER) == [("raised", COVER, at) for at in raised]
+
+
 @pytest.mark.parametrize(
     ("state", "raised", "confidence"),
     [

@@ -1,0 +1,263 @@
+"""How mutation testing tries a changed module: in a fork, cheapest and likeliest test first.
+
+A child is forked from a process that has imported everything but the detectors and the tests, puts
+the changed module in place of the one on the disk, imports, and judges in three stages until
+something fails: the battery's comparisons with the oracle; the unit stories that name the module,
+its detectors or their findings; the rest of the battery on a few seeds. Battery functions are
+called as they are, without pytest. Stories hear the module's detectors alone; those that want
+others as well, and so fail without any change, are left out. For a module that many detectors use,
+``SHARED_BY`` of them stand for all.
+"""
+
+import ast
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+from bench._mutations import ROOT, RULES, Loader, Mutant, changed
+
+BATTERY = "tests.contract.test_detector_battery"
+PYTEST = (
+    *("-q", "--assert=plain", "--noconftest"),
+    *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+)
+"""Hypothesis has been used by then, which its plugin would warn of; stories take no fixtures."""
+
+SHARED_BY = 4
+"""Detectors whose battery stands for a module that more of them use."""
+
+AGAINST_ORACLE = (
+    "test_equals_its_oracle_on_random_fleets",
+    "test_equals_its_oracle_when_ticks_run_ahead_of_late_frames",
+)
+INVISIBLE = (
+    "test_any_split_into_batches_gives_the_same_transitions",
+    "test_snapshot_and_restore_mid_stream_are_invisible",
+    "test_repeated_frames_change_nothing",
+    "test_values_told_again_or_left_out_are_the_same",
+    "test_lifts_do_not_influence_each_other",
+    "test_with_ticks_that_no_frame_undercuts_is_without",
+    "test_frames_with_a_stream_time_are_the_frames_and_then_the_tick",
+    "test_a_lift_is_due_exactly_when_a_tick_would_tell_something",
+    "test_transitions_are_complete_sorted_and_of_their_kinds",
+    "test_inputs_and_the_bank_stay_unchanged",
+    "test_the_empty_batch_is_the_identity",
+    "test_growing_the_fleet_mid_stream_is_invisible",
+)
+SEARCHED = ("test_equals_its_oracle_on_small_streams",)
+"""Tests by Hypothesis, which draws its own examples."""
+
+SURVIVED, ORACLE, STORY, BATTERY_REST, BROKEN, LEFT_OPEN = 0, 10, 11, 12, 13, 14
+OUTCOMES = {
+    SURVIVED: "survived",
+    ORACLE: "oracle",
+    STORY: "story",
+    BATTERY_REST: "battery",
+    LEFT_OPEN: "open",
+    -signal.SIGKILL: "timeout",
+    -signal.SIGXCPU: "timeout",
+}
+"""By exit code; any other one is a module that cannot be imported, or a child that died."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What judges a module: the detectors whose battery runs, and files of unit stories."""
+
+    module: str
+    detectors: tuple[str, ...]
+    files: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def plans(modules: list[str]) -> list[Plan]:
+    """Return how each module is judged."""
+    uses = json.loads(asked(users_of_modules))
+    found = []
+    for module in modules:
+        shown = dict(list(uses.get(module, {}).items())[:SHARED_BY])
+        kinds = [kind.upper() for slugs in shown.values() for kind in slugs]
+        own = (f"detectors.{module} ", f"detectors.{module}\n")
+        named = (*own, *shown, *kinds)
+        files = [
+            str(path.relative_to(ROOT))
+            for folder, words in (("tests/unit/detectors", named), ("tests/contract", own))
+            for path in sorted((ROOT / folder).glob("test_*.py"))
+            if path.stem != BATTERY.rpartition(".")[2]
+            and any(word in path.read_text("utf-8") for word in words)
+        ]
+        found.append(Plan(module, tuple(shown), tuple(own_first(module, files))))
+    return found
+
+
+def own_first(module: str, files: list[str]) -> list[str]:
+    """Order stories: those that import the module itself come first."""
+    return sorted(files, key=lambda f: f"detectors.{module} " not in (ROOT / f).read_text("utf-8"))
+
+
+def users_of_modules() -> str:
+    """Return, per module, the detectors that lean on it and their kinds; own ones first."""
+    from detectors.bank import BANK
+
+    uses: dict[str, dict[str, list[str]]] = {}
+    for own in (True, False):
+        for detector in BANK:
+            home = type(detector).__module__.rpartition(".")[2]
+            for module in [home] if own else leans_on(home):
+                kinds = [kind.slug for kind in detector.kinds]
+                uses.setdefault(module, {}).setdefault(detector.name, kinds)
+    everybody = {d.name: [kind.slug for kind in d.kinds] for d in BANK}
+    below = {module: everybody for module in leans_on("bank") if module not in uses}
+    return json.dumps({**uses, **below})
+
+
+def leans_on(module: str) -> list[str]:
+    """Return the modules of detectors that a module imports, itself or by others."""
+    known, left = [module], [module]
+    while left:
+        tree = ast.parse((RULES / f"{left.pop()}.py").read_text("utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("detectors."):
+                name = str(node.module).rpartition(".")[2]
+                if name not in known:
+                    known.append(name)
+                    left.append(name)
+    return known
+
+
+# --- judging ------------------------------------------------------------------------------------
+
+
+def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
+    """Judge a module as it is, or changed; the exit code says what noticed the change.
+
+    Quickly judged, only the oracles are asked, on fewer seeds.
+    """
+    if mutant is not None:
+        sys.meta_path.insert(0, Loader(f"detectors.{mutant.module}", changed(mutant)))
+    try:
+        battery = importlib.import_module(BATTERY)
+    except Exception:  # noqa: BLE001  # a changed module may fail in any way: that is noticed
+        return BROKEN
+    detectors = [d for d in battery.BANK if d.name in plan.detectors]
+    if fails(battery, AGAINST_ORACLE, detectors, range(5 if quick else 10)):
+        return ORACLE
+    if quick:
+        return LEFT_OPEN
+    if fails(battery, SEARCHED, detectors, (None,)):
+        return ORACLE
+    if plan.files and failing_stories(plan, detectors, "-x"):
+        return STORY
+    return BATTERY_REST if fails(battery, INVISIBLE, detectors, range(2)) else SURVIVED
+
+
+def fails(battery: ModuleType, names: tuple[str, ...], detectors: list, seeds: object) -> bool:
+    """Tell whether any of these tests fails for any of the detectors."""
+    try:
+        for seed in seeds:
+            for name in names:
+                for detector in detectors:
+                    given = {} if seed is None else {"seed": seed}
+                    getattr(battery, name)(detector=detector, **given)
+    except Exception:  # noqa: BLE001  # any exception means that the change was noticed
+        return True
+    return False
+
+
+class Noted:
+    """A plugin of pytest that leaves out some stories and notes which of the others fail."""
+
+    def __init__(self, left_out: tuple[str, ...]) -> None:
+        self.left_out, self.failed = left_out, []
+
+    def pytest_collection_modifyitems(self, items) -> None:
+        items[:] = [item for item in items if item.nodeid not in self.left_out]
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+    def pytest_collectreport(self, report) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+def failing_stories(plan: Plan, detectors: list, *more: str) -> list[str]:
+    """Run the stories of a plan with its detectors alone; return those that fail."""
+    import pytest
+
+    story = importlib.import_module("tests.unit.detectors.story")
+    story.BANK = tuple(detectors)
+    noted = Noted(plan.left_out)
+    pytest.main([*PYTEST, *more, *(str(ROOT / file) for file in plan.files)], [noted])
+    return noted.failed
+
+
+def fit(plan: Plan) -> Plan:
+    """Leave out of a plan the stories that fail without any change."""
+
+    def failing() -> str:
+        battery = importlib.import_module(BATTERY)
+        detectors = [d for d in battery.BANK if d.name in plan.detectors]
+        return json.dumps(failing_stories(plan, detectors))
+
+    return replace(plan, left_out=tuple(json.loads(asked(failing))))
+
+
+# --- processes ----------------------------------------------------------------------------------
+
+
+def forked(work: Callable[[], int], limit_s: int = 3600) -> int:
+    """Do work in a child without output, for so much processor time; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = BROKEN
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):
+            os.dup2(quiet, stream)
+        code = work()
+    except BaseException:  # noqa: BLE001  # whatever it was: the child ends here, and says so
+        code = BROKEN
+    finally:
+        os._exit(code)
+
+
+def asked(work: Callable[[], str]) -> str:
+    """Return what a child says, which may import what this process must not."""
+    reads, writes = os.pipe()
+    child = forked(lambda: os.write(writes, work().encode()) * 0)
+    os.close(writes)
+    with os.fdopen(reads, encoding="utf-8") as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    if not text:
+        raise SystemExit("the detectors cannot be imported")
+    return text
+
+
+def outcome_of(plan: Plan, mutant: Mutant | None, limit_s: int, *, quick: bool = False) -> str:
+    """Return what became of a mutant: ``survived``, or what noticed it."""
+    child = forked(lambda: judged(plan, mutant, quick), limit_s)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return OUTCOMES.get(code, "broken")
+
+
+def warm() -> None:
+    """Import what all children need, and nothing of the detectors."""
+    sys.path.insert(0, str(ROOT))
+    os.chdir(ROOT)
+    for name in ("numpy", "pytest", "hypothesis.strategies", "_pytest.assertion.rewrite"):
+        importlib.import_module(name)
+    for name in ("telemetry.batch", "telemetry.transitions", "telemetry.findings"):
+        importlib.import_module(name)
+    if any(name == "detectors" or name.startswith("detectors.") for name in sys.modules):
+        raise SystemExit("the detectors were imported too early")
