@@ -32,6 +32,7 @@ LIVE = (
     "gap-during-an-entrapment",
     "mains-cut-with-rescue-device",
     "mechanic-at-work",
+    "sequence-gaps",
 )
 
 
