@@ -79,7 +79,8 @@ class Rules(BaseModel):
 async def get_shadow(parts: WithParts, version: Version = None) -> JSONResponse:
     """Return what runs as a shadow, since when, its state and why.
 
-    ``state``: none, off (not at this process), starting, running, behind, failed, or cleared.
+    ``state``: none, off (not at this process), starting, running, behind, failed, or cleared;
+    at a process that does not look after it, caught_up instead of running.
     """
     return JSONResponse(await _run(parts, version))
 

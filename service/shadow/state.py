@@ -1,7 +1,8 @@
 """In which state the shadow is, and why: from its place in the database and what its keeper knows.
 
 Pure. A process that does not run the shadow itself (a standby, a command) has no keeper and knows
-the place alone: there a failed shadow is one that has not begun, or that falls behind.
+the place alone: there a failed shadow is one that has not begun, or that falls behind, and one that
+took every batch is ``caught_up``, whether or not its process still runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ class State(StrEnum):
     OFF = "off"
     STARTING = "starting"
     RUNNING = "running"
+    CAUGHT_UP = "caught_up"
     BEHIND = "behind"
     FAILED = "failed"
 
@@ -71,7 +73,7 @@ def state_of(
         return halted
     if not lanes:
         return State.STARTING, "its process is being started, or reads two hours of frames"
-    return _at_work(lanes)
+    return _at_work(lanes, State.CAUGHT_UP if kept is None else State.RUNNING)
 
 
 def _halted(kept: Kept) -> tuple[State, str] | None:
@@ -85,12 +87,12 @@ def _halted(kept: Kept) -> tuple[State, str] | None:
     return State.STARTING, "its process is being started"
 
 
-def _at_work(lanes: Sequence[Mapping[str, Any]]) -> tuple[State, str]:
+def _at_work(lanes: Sequence[Mapping[str, Any]], well: State) -> tuple[State, str]:
     behind_s = max(lane["behind_s"] for lane in lanes)
     if behind_s > BEHIND_S:
         return State.BEHIND, f"{behind_s:.0f} s behind the live batches"
     failures = sum(lane["detector_failures"] for lane in lanes)
     if failures:
         last = next((lane["last_failure"] for lane in lanes if lane["last_failure"]), "")
-        return State.RUNNING, f"detectors failed {failures} times, last: {last}"
-    return State.RUNNING, ""
+        return well, f"detectors failed {failures} times, last: {last}"
+    return well, ""

@@ -346,7 +346,7 @@ async def test_what_it_said_and_what_differs_is_listed(lane: Lane, shadows: Shad
     await lane.follow()
     await lane.write(range(1, BATCHES + 1))
     await lane.follow()
-    assert (await shadows.show())["state"] == "running"
+    assert (await shadows.show())["state"] == "caught_up"
     which = SaidFilter(1, START_US, START_US + 60 * SECOND_US, "A")
     [said] = await shadows.said(which, None, 10)
     assert (said["elevator"], said["change"]) == ("A", "raised")

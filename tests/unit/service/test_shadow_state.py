@@ -27,6 +27,7 @@ WAITS = Kept(running=False, failure="ended with code 1: no memory", again_in_s=9
         (RUN, [BEHIND], None, State.BEHIND, "31 s behind"),
         (RUN, [LANE, FAILING], Kept(), State.RUNNING, "failed 2 times, last: overspeed on lift 3"),
         (RUN, [LANE], Kept(), State.RUNNING, ""),
+        (RUN, [LANE], None, State.CAUGHT_UP, ""),
         (RUN, [LANE], Kept(failure="ended with code 1"), State.RUNNING, ""),
     ],
 )
