@@ -137,6 +137,8 @@ _VERB: Final[Mapping[MessageType | None, tuple[str, str]]] = {
     MessageType.ENDED: ("已结束：", "Ended: "),
 }
 
+ESCALATOR_KINDS: Final = range(50, 60)
+"""Numbers of findings of escalators and walks (``telemetry.findings``)."""
 _UNSURE: Final = {
     Confidence.PROBABLE: ("（很可能）", " (probable)"),
     Confidence.POSSIBLE: ("（可能）", " (possible)"),
@@ -166,13 +168,17 @@ def text(
 
 
 def _place_zh(alarm: Alarm, elevator: Elevator) -> list[str]:
-    code = f"电梯 {elevator.code}" + (f"（识别码 {elevator.sticker}）" if elevator.sticker else "")
+    code = f"{_unit(alarm)[0]} {elevator.code}" + (
+        f"（识别码 {elevator.sticker}）" if elevator.sticker else ""
+    )
     floor = f"{alarm.floor} 层" if alarm.floor else ""
     return [p for p in (elevator.address, elevator.building, code, floor) if p]
 
 
 def _place_en(alarm: Alarm, elevator: Elevator) -> list[str]:
-    code = f"lift {elevator.code}" + (f" (sticker {elevator.sticker})" if elevator.sticker else "")
+    code = f"{_unit(alarm)[1]} {elevator.code}" + (
+        f" (sticker {elevator.sticker})" if elevator.sticker else ""
+    )
     floor = f"floor {alarm.floor}" if alarm.floor else ""
     return [p for p in (code, elevator.building, elevator.address, floor) if p]
 
@@ -190,8 +196,13 @@ def _details(alarm: Alarm, elevator: Elevator) -> list[tuple[str, str]]:
         minutes = f"{duration_us / 60e6:.1f}"
         details.append((f"历时 {minutes} 分钟", f"lasted {minutes} min"))
     if not elevator.confirmed:
-        details.append(("设备未登记确认", "lift not confirmed in the registry"))
+        details.append(("设备未登记确认", f"{_unit(alarm)[1]} not confirmed in the registry"))
     return details
+
+
+def _unit(alarm: Alarm) -> tuple[str, str]:
+    """Return what the alarm is about; escalators meet no other findings than their own."""
+    return ("扶梯", "escalator") if alarm.kind_now in ESCALATOR_KINDS else ("电梯", "lift")
 
 
 def _local(us: int, texts: TextParams) -> str:

@@ -15,7 +15,7 @@ from alerting import decisions
 from alerting.alarm import Elevator, Message, Source
 from alerting.history import Context
 from alerting.message import TextParams, cloud_event, document, rfc3339
-from telemetry.findings import Confidence
+from telemetry.findings import Confidence, FindingKind
 from tests.fakes.alerting_values import (
     AT,
     BARE,
@@ -120,6 +120,18 @@ def test_text_tells_local_time_and_the_place() -> None:
     }
     text = document(message.alarm, elevator, texts=TextParams(utc_offset_min=0))["text"]["en"]
     assert "2026-11-22 08:00:00 UTC+0" in text
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_a_message_calls_an_escalator_by_its_name(kind: FindingKind) -> None:
+    book = Book()
+    book.fold([transition(kind=kind)])
+    told = document(book.only(), BARE)["text"]
+    stairs = kind.slug.startswith("escalator") or kind in (
+        FindingKind.HANDRAIL_DEVIATION, FindingKind.STEP_MISSING,
+    )  # fmt: skip
+    assert f"{'escalator' if stairs else 'lift'} {BARE.code}" in told["en"]
+    assert f"{'扶梯' if stairs else '电梯'} {BARE.code}" in told["zh"]
 
 
 def test_times_are_exact_and_in_utc() -> None:
