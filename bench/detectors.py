@@ -222,7 +222,7 @@ def scale() -> None:
         pauses_s.append(time.process_time() - before_s)
     print(
         f"growth by 500 units from {SCALE:,} to {SCALE + 40_000:,}: longest pause"
-        f" {max(pauses_s) * 1e3:.1f} ms (the room of 131,072 is doubled),"
+        f" {max(pauses_s) * 1e3:.1f} ms (a second block of 131,072 is added),"
         f" median {float(np.median(pauses_s)) * 1e3:.2f} ms"
     )
 

@@ -146,19 +146,17 @@ def _presses(
     line, seg = lift.line, lift.segments
     let_go_us = line.since(seg.prior(pressed) & ~pressed, state["let_go_us"])
     over = ~pressed & line.reached(let_go_us + params.bounce_us)
-    was_down = seg.join(state["down"], False)
-    down = seg.latch(np.where(seg.is_head, was_down, pressed), over)
-    before = np.where(seg.is_head, was_down, seg.prior(down))
+    down = seg.latch(seg.headed(pressed, state["down"]), over)
+    before = seg.headed(seg.prior(down), state["down"])
     begins = pressed & ~before & ~seg.is_head
     pressed_us = line.since(begins, state["pressed_us"])
     apart = begins & (line.t_us - seg.prior(pressed_us) > params.burst_gap_us)
-    carried = seg.join(state["awaiting"], False)
-    awaiting = seg.latch(begins | carried, doors.believed)
+    awaiting = seg.latch(seg.headed(begins, state["awaiting"]), doors.believed)
     series = seg.count_since(begins, seg.prior(doors.believed) & ~seg.is_head, state["presses"])
     return _Presses(
         begins=begins,
         ends=before & over,
-        answered=doors.believed & (begins | np.where(seg.is_head, carried, seg.prior(awaiting))),
+        answered=doors.believed & (begins | seg.headed(seg.prior(awaiting), state["awaiting"])),
         pressed_us=pressed_us,
         let_go_us=let_go_us,
         down=down,
@@ -212,7 +210,7 @@ def _transitions(
     t_us = np.select([change == c for c in changes], [moment[at] for moment in moments_us])
     t_us = np.where(change == Change.UPDATED, np.maximum(t_us, presses.pressed_us[at]), t_us)
     burst = _burst(heard, presses, params)[at]
-    sure = np.broadcast_to(heard.button.confidence(), len(heard.lift.segments))[at]
+    sure = heard.button.confidence(at)
     kind = np.full(len(at), FindingKind.ALARM_BUTTON)
     columns = {
         "row": heard.lift.line.segments.row[at],

@@ -6,7 +6,7 @@ It decides nothing about findings, and nothing about alarms.
 
 The state of a lift is one record: what its frames last told, then the own fields of every detector
 (``docs/architecture.md`` says how large). A step copies the records that it touches, and nothing
-else; room for lifts to come is reserved, so growing the fleet does not copy it.
+else; growing the fleet copies nothing (``room``).
 
 Invariants: ``step`` changes nothing in the bank, so a rollback needs no undo; a batch costs what it
 holds, not what the fleet holds; an exception in a detector costs the lift at fault its step in that
@@ -15,16 +15,18 @@ detector and nobody anything else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.all_rules import BANK
-from detectors.contract import NO_DUE_US, Deaf, Detector, LiftFrames, State
+from detectors.contract import NO_DUE_US, Deaf, Detector, LiftFrames, State, StateOf
 from detectors.doubt import doubted
-from detectors.parameters import ParamTable, check_keys, converted, thresholds
-from detectors.records import Layout, Records, Stored, copied
+from detectors.opened import Opened
+from detectors.parameters import ParamsAt, ParamTable, check_keys, converted, thresholds
+from detectors.records import ESCALATOR, HEARD, LIFT, Layout, Stored
+from detectors.room import BLOCK_ROWS, Beside, Room
 from detectors.segments import NEVER_US, Segments, times
 from detectors.signals import (
     ESCALATOR_COLUMNS,
@@ -35,9 +37,6 @@ from detectors.signals import (
 )
 from telemetry.batch import FrameBatch
 from telemetry.transitions import Transitions
-
-ROOM_ROWS: Final = 131_072
-"""Lifts for which room is reserved; address space, not memory, until they come."""
 
 Ints = NDArray[np.int64]
 
@@ -67,7 +66,7 @@ class BankOutcome:
         Blocks with dense rows, in the order of the detectors.
     failed
         Lifts at fault.
-    records
+    stored
         Their new state, shape (m,).
     due_us
         Next stream time at which a tick matters to each, and the same on the clock of silence,
@@ -77,24 +76,35 @@ class BankOutcome:
     rows: Ints
     transitions: list[Transitions]
     failed: list[DetectorFailure]
-    records: Records
+    stored: Stored
     due_us: Ints
 
 
 @dataclass(frozen=True, slots=True)
 class _Touched:
-    """Input of a step, compact: rows, their frames, their stream time, their state before."""
+    """Input of a step, compact: rows, their frames, their stream time, their state before.
+
+    ``low``: the first of the rows, where this is a part.
+    """
 
     rows: Ints
     frames: FrameBatch
     now_us: Ints
-    before: Records
+    state: Opened
+    params: ParamsAt
     deaf: Deaf | None
+    low: int = 0
+
+    @property
+    def before(self) -> Opened | dict[str, dict[str, NDArray[Any]]]:
+        m = len(self.rows)
+        return self.state if m == self.state.m else self.state.part(self.low, self.low + m)
 
     def lift_frames(self) -> LiftFrames:
-        heard, frames = self.before["heard"], self.frames
+        before, frames = self.before, self.frames
         segments = Segments.of(frames["row"], len(self.rows))
-        t_us, end_us = times(segments, heard["time_us"], frames["time_us"], self.now_us)
+        time_us = before[HEARD]["time_us"]
+        t_us, end_us = times(segments, time_us, frames["time_us"], self.now_us)
         strip, lifts = Strip(frames, segments, t_us, end_us), from_lift(frames)
         return LiftFrames(
             frames,
@@ -102,8 +112,8 @@ class _Touched:
             self.now_us,
             strip,
             0 if self.deaf is None else self.deaf.along(segments, frames),
-            Heard(strip, lifts, heard["lift"], LIFT_COLUMNS),
-            Heard(strip, ~lifts, heard["escalator"], ESCALATOR_COLUMNS),
+            Heard(strip, lifts, before[LIFT], LIFT_COLUMNS),
+            Heard(strip, ~lifts, before[ESCALATOR], ESCALATOR_COLUMNS),
         )
 
     def part(self, low: int, high: int) -> "_Touched":
@@ -111,22 +121,27 @@ class _Touched:
         frames = self.frames.take(inside)
         frames = frames.replace(row=frames["row"] - low)
         cut = slice(low, high)
-        deaf = self.deaf and self.deaf.of(cut)
-        return _Touched(self.rows[cut], frames, self.now_us[cut], self.before[cut], deaf)
+        return _Touched(
+            self.rows[cut],
+            frames,
+            self.now_us[cut],
+            self.state,
+            self.params.part(low, high),
+            self.deaf and self.deaf.of(cut),
+            self.low + low,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """Output of a step, compact; filled in detector by detector."""
+    """Output of a step, compact, beside the state; filled in detector by detector."""
 
-    records: Records
     due_us: Ints
     pieces: list[tuple[Detector, Transitions]]
     failed: list[DetectorFailure]
 
     def part(self, low: int, high: int) -> "_Result":
-        cut = slice(low, high)
-        return _Result(self.records[cut], self.due_us[:, cut], self.pieces, self.failed)
+        return _Result(self.due_us[:, low:high], self.pieces, self.failed)
 
 
 class Bank:
@@ -151,8 +166,8 @@ class Bank:
         self.detectors = detectors
         self._layout = Layout(detectors)
         self._params = ParamTable({d.name: d.params_type for d in detectors})
-        self._raw = np.empty((0, self._layout.stored_bytes), np.uint8)
-        self._crowded: dict[int, NDArray[np.uint8]] = {}
+        self._raw = Room(self._layout.fresh)
+        self._whole = Beside(self._layout.whole_bytes)
         self._due_us = np.empty((2, 0), np.int64)
         self.n_rows = 0
         self.grow(n_rows)
@@ -166,8 +181,8 @@ class Bank:
 
     @property
     def lift_bytes(self) -> int:
-        """Bytes of state that a lift takes, its due times included."""
-        return self._layout.stored_bytes + 16
+        """Bytes of state that a lift takes: its record, its due times, what is kept beside it."""
+        return self._layout.stored_bytes + 16 + 4
 
     def set_overrides(
         self, row: int | Ints, overrides: Mapping[str, Any], version: int | NDArray[np.int32] = 0
@@ -181,20 +196,15 @@ class Bank:
         self._params.put(row, overrides, version)
 
     def grow(self, n_rows: int) -> None:
-        """Make room for more lifts; fewer than now is no change.
-
-        The state is copied only when the reserved room is used up, and doubled then.
-        """
+        """Make room for more lifts; fewer than now is no change."""
         if n_rows <= self.n_rows:
             return
-        if n_rows > len(self._raw):
-            room = max(ROOM_ROWS, 2 * len(self._raw), n_rows)
-            raw = np.empty((room, self._layout.stored_bytes), np.uint8)
-            raw[: self.n_rows] = self._raw[: self.n_rows]
-            due_us = np.empty((2, room), np.int64)
-            due_us[:, : self.n_rows] = self._due_us[:, : self.n_rows]
-            self._raw, self._due_us = raw, due_us
-        self._raw[self.n_rows : n_rows] = self._layout.fresh
+        self._raw.grow(n_rows)
+        self._whole.grow(n_rows)
+        if n_rows > self._due_us.shape[1]:
+            room = np.empty((2, max(BLOCK_ROWS, 2 * n_rows)), np.int64)
+            room[:, : self.n_rows] = self._due_us[:, : self.n_rows]
+            self._due_us = room
         self._due_us[:, self.n_rows : n_rows] = NO_DUE_US
         self._params.grow(n_rows)
         self.n_rows = n_rows
@@ -221,22 +231,21 @@ class Bank:
             What silence does not count; ``None`` = all of it counts.
         """
         touched = self._touched(batch, now_us, due_rows, deaf)
-        due_us = np.full((2, len(touched.rows)), NO_DUE_US)
-        result = _Result(copied(touched.before), due_us, [], [])
+        state = touched.state
+        result = _Result(np.full((2, len(touched.rows)), NO_DUE_US), [], [])
         blocks: list[Transitions] = []
         if len(touched.rows):
             shared = touched.lift_frames()
             for d in self.detectors:
                 self._guarded(d, touched, shared, result)
-            _carry(shared, result.records["heard"])
-            before = touched.before["heard"]["doubt"]
-            doubts, blocks = doubted(touched.rows, before, result.pieces)
-            result.records["heard"]["doubt"] = doubts
-        return BankOutcome(touched.rows, blocks, result.failed, result.records, result.due_us)
+            _carry(shared, state)
+            doubt, blocks = doubted(touched.rows, state[HEARD]["doubt"], result.pieces)
+            state.put(HEARD, {"doubt": doubt})
+        return BankOutcome(touched.rows, blocks, result.failed, state.closed(), result.due_us)
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
-        self._store(outcome.rows, self._layout.pack(outcome.records))
+        self._store(outcome.rows, outcome.stored)
         # A detector that failed has no due time: it would fail at every tick. The next frame tries.
         self._due_us[:, outcome.rows] = outcome.due_us
 
@@ -260,9 +269,9 @@ class Bank:
         """Return the first due stream time of all lifts, ``NO_DUE_US`` if none waits [µs]."""
         return int(self._due_us[:, : self.n_rows].min(initial=NO_DUE_US))
 
-    def records(self, rows: ArrayLike) -> Records:
+    def records(self, rows: ArrayLike) -> Opened:
         """Return a copy of the state of some rows."""
-        return self._layout.unpack(self._stored(np.asarray(rows, np.int64)))
+        return Opened(self._layout, self._stored(np.asarray(rows, np.int64)))
 
     def snapshot(self, rows: ArrayLike) -> dict[str, NDArray[Any]]:
         """Return the state of some rows as raw arrays: as stored (``records``), and due times."""
@@ -270,8 +279,8 @@ class Bank:
         kept = self._stored(index)
         return {
             "records": kept.rows,
-            "crowded": kept.crowded,
-            "windows": kept.windows,
+            "whole_at": kept.whole_at,
+            "whole": kept.whole,
             "due_us": self._due_us[:, : self.n_rows][:, index],
         }
 
@@ -280,25 +289,16 @@ class Bank:
         if layout != self.layout:
             raise LayoutMismatch(f"snapshot holds {layout!r}, this version wants {self.layout!r}")
         index = np.asarray(rows, np.int64)
-        kept = Stored(arrays["records"], arrays["crowded"], arrays["windows"])
+        kept = Stored(arrays["records"], arrays["whole_at"], arrays["whole"])
         self._store(index, kept)
         self._due_us[:, index] = arrays["due_us"]
 
     def _stored(self, rows: Ints) -> Stored:
-        kept = self._raw[: self.n_rows][rows]
-        among = enumerate(rows.tolist() if self._crowded else [])
-        crowded = [i for i, row in among if row in self._crowded]
-        windows = np.empty((len(crowded), self._layout.window_bytes), np.uint8)
-        for n, i in enumerate(crowded):
-            windows[n] = self._crowded[int(rows[i])]
-        return Stored(kept, np.array(crowded, np.int64), windows)
+        return Stored(self._raw.take(rows), *self._whole.take(rows))
 
     def _store(self, rows: Ints, stored: Stored) -> None:
-        self._raw[rows] = stored.rows
-        if self._crowded:
-            for row in self._crowded.keys() & set(rows.tolist()):
-                del self._crowded[row]
-        self._crowded |= dict(zip(rows[stored.crowded].tolist(), stored.windows, strict=True))
+        self._raw.put(rows, stored.rows)
+        self._whole.put(rows, stored.whole_at, stored.whole)
 
     def _touched(
         self,
@@ -311,20 +311,27 @@ class Bank:
         if np.any(dense_row[1:] < dense_row[:-1]):
             order = np.argsort(dense_row, kind="stable")
             batch, dense_row = batch.take(order), dense_row[order]
-        extra = np.asarray([] if due_rows is None else due_rows, np.int64)
-        rows = np.union1d(dense_row, extra)
-        frames = batch.replace(row=np.searchsorted(rows, dense_row))
+        first = np.diff(dense_row, prepend=-1) != 0
+        rows, row = dense_row[first], np.cumsum(first) - 1
+        if due_rows is not None:
+            rows = np.union1d(rows, np.asarray(due_rows, np.int64))
+            row = np.searchsorted(rows, dense_row)
         now = np.full(len(rows), NEVER_US) if now_us is None else now_us[rows]
-        before = self.records(rows)
-        before.flags.writeable = False
-        return _Touched(rows, frames, now, before, deaf and deaf.of(rows))
+        return _Touched(
+            rows,
+            batch.replace(row=row),
+            now,
+            self.records(rows),
+            self._params.at(rows),
+            deaf and deaf.of(rows),
+        )
 
     def _guarded(
         self, detector: Detector, touched: _Touched, shared: LiftFrames, result: _Result
     ) -> None:
         """Step one detector; after an exception by halves, down to the lift at fault."""
         rows = touched.rows
-        params = self._params.of(detector.name, rows)
+        params = touched.params.of(detector.name)
         try:
             stepped = detector.step(touched.before[detector.name], shared, params)
             after = _checked(detector, stepped.state, len(rows))
@@ -338,8 +345,7 @@ class Bank:
                 part = touched.part(low, high)
                 self._guarded(detector, part, part.lift_frames(), result.part(low, high))
             return
-        for name, values in after.items():
-            result.records[detector.name][name] = values
+        touched.state.put(detector.name, after, touched.low)
         due_us, silence_due_us = result.due_us
         np.minimum(due_us, stepped.due_us, out=due_us)
         np.minimum(silence_due_us, stepped.silence_due_us, out=silence_due_us)
@@ -361,21 +367,19 @@ def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...
 
 
 def _checked(detector: Detector, state: State, m: int) -> Mapping[str, NDArray[Any]]:
-    """Return a detector's new fields; one that it forgot, or of another shape, is its error."""
-    after = {f.name: state[f.name] for f in detector.layout}
-    for f in detector.layout:
-        if np.shape(after[f.name]) != (m, *f.shape):
-            raise ValueError(f"{f.name} has shape {np.shape(after[f.name])} for {m} lifts")
-    return after
+    """Return a detector's new fields; of another name or shape, they are its error."""
+    shapes = {f.name: (m, *f.shape) for f in detector.layout}
+    for name, values in state.items():
+        if np.shape(values) != shapes[name]:
+            raise ValueError(f"{name} has shape {np.shape(values)} for {m} lifts")
+    return state
 
 
-def _carry(shared: LiftFrames, after: Records) -> None:
-    """Write what the frames told into the records; of escalators, into theirs alone."""
-    after["time_us"] = shared.lift.line.t_us[shared.segments.last_at]
-    lifts, stairs = after["lift"], after["escalator"]
-    for name, values in shared.lift.after().items():
-        lifts[name] = values
+def _carry(shared: LiftFrames, state: Opened) -> None:
+    """Take what the frames told into the state; of escalators, into theirs alone."""
+    state.put(HEARD, {"time_us": shared.lift.line.t_us[shared.segments.last_at]})
+    state.put(LIFT, shared.lift.after())
     if shared.escalator.mine.any():
         rows, heard = shared.escalator.alone
-        for name, values in heard.after().items():
-            stairs[name][rows] = values
+        own = StateOf(state[ESCALATOR], rows)
+        state.put(ESCALATOR, own.put_back(heard.after()))

@@ -31,7 +31,11 @@ class Motion(NamedTuple):
 
 
 def motion(heard: Heard) -> Motion:
-    """Tell where cars move and where they stand."""
+    """Tell where cars move and where they stand; several rules ask."""
+    return heard.once(_motion)
+
+
+def _motion(heard: Heard) -> Motion:
     car, speed = heard.held("car"), np.abs(heard.held("speed_mps"))
     unknown = np.isnan(speed)
     moves = (speed >= MOVING_MPS) | (unknown & (car == 1))
@@ -41,12 +45,12 @@ def motion(heard: Heard) -> Motion:
 
 def shut(door: NDArray[np.int8]) -> Bools:
     """Tell where doors are known to be closed or locked."""
-    return _SHUT[door.view(np.uint8)]
+    return _SHUT.take(door.view(np.uint8))
 
 
 def apart(door: NDArray[np.int8]) -> Bools:
     """Tell where doors are known not to be closed: closing, opening, open or held."""
-    return _APART[door.view(np.uint8)]
+    return _APART.take(door.view(np.uint8))
 
 
 def known(values: NDArray[Any]) -> Bools:
@@ -56,6 +60,4 @@ def known(values: NDArray[Any]) -> Bools:
 
 def kept(seg: Segments, carried: NDArray[Any], sets: Bools, resets: Bools) -> Bools:
     """Return a latch along the strip that goes on from what was carried in; a reset wins."""
-    sets, resets = sets.copy(), resets & ~seg.is_head
-    sets[seg.head_at] = carried
-    return seg.latch(sets, resets)
+    return seg.latch(seg.headed(sets, carried), resets & ~seg.is_head)

@@ -110,7 +110,7 @@ def _clock(state: State, heard: Heard, params: Any) -> _Clock:
     told = frames["clock"] == int(ClockQuality.OFFSET)
     refused = seg.hold(seg.join(state["refused"], told), heard.line.told)
     lag_us = seg.join(state["lag_us"], frames["received_us"] - frames["device_time_us"])
-    marks = seg.changes(heard.seen_us // MARK_US)
+    marks = heard.turns(MARK_US)
     if not marks.any():
         row = seg.row
         return _Clock(refused, state["lag_us"][row], state["steady"][row])

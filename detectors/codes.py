@@ -43,11 +43,9 @@ class Merged:
     code: NDArray[np.int8]
     holds: Bools
 
-    def confidence(self) -> NDArray[np.int8] | int:
-        """Return the ``Confidence`` of each element, or one for all where nothing holds."""
-        if not self.holds.any():
-            return CERTAIN
-        return _CONFIDENCE[self.sensed, self.code]
+    def confidence(self, at: Ints) -> NDArray[np.int8]:
+        """Return the ``Confidence`` at elements ``at``."""
+        return _CONFIDENCE[self.sensed[at], self.code[at]]
 
     def criteria(self, name: str, at: Ints) -> dict[str, NDArray[np.int8]]:
         """Return the two criteria at elements ``at``; ``name`` is that of the code."""

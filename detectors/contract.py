@@ -28,7 +28,7 @@ from telemetry.transitions import FIXED, Transitions
 NO_DUE_US: Final = int(np.iinfo("i8").max)
 """Due time of a row that waits for nothing [µs]."""
 
-State: TypeAlias = Mapping[str, NDArray[Any]] | NDArray[Any]
+State: TypeAlias = Mapping[str, NDArray[Any]]
 """State arrays by field name, each of shape (m,); treated as immutable."""
 
 
@@ -45,13 +45,15 @@ class GapPolicy(StrEnum):
 class Field:
     """One array of a detector's state: name with unit, dtype, value for a lift never seen.
 
-    ``shape``: of the value of one lift, for a small table; () = a scalar.
+    ``shape``: of the value of one lift, for a small table; () = a scalar. ``rare``: it is hardly
+    ever other than initial, so it has no place in the record of a lift (``records``).
     """
 
     name: str
     dtype: str
     initial: float | int | bool
     shape: tuple[int, ...] = ()
+    rare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Stepped(NamedTuple):
     """What a step leads to."""
 
     state: State
-    """New arrays of shape (m,) for every field of the layout."""
+    """New arrays of shape (m,) of the fields that have changed; the others stay as they are."""
     due_us: Ints
     """Next stream time at which a tick would tell something, shape (m,) [µs], or ``NO_DUE_US``."""
     found: tuple[Transitions, ...]
@@ -179,10 +181,42 @@ def initial_state(detector: Detector, m: int) -> dict[str, NDArray[Any]]:
     return {f.name: np.full((m, *f.shape), f.initial, f.dtype) for f in detector.layout}
 
 
+class StateOf(dict[str, NDArray[Any]]):
+    """The state of some rows of all, each field made when it is first asked for.
+
+    Parameters
+    ----------
+    state
+        Of all lifts.
+    rows
+        Which of them, shape (k,).
+    """
+
+    def __init__(self, state: State, rows: Ints) -> None:
+        super().__init__()
+        self._state = state
+        self._rows = rows
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        """Take a field of these rows."""
+        values = self[name] = self._state[name].take(self._rows, axis=0)
+        return values
+
+    def put_back(self, after: State) -> dict[str, NDArray[Any]]:
+        """Return what has changed of the state of all lifts, after these were stepped."""
+        changed = {}
+        for name, values in after.items():
+            if values is not self.get(name):
+                changed[name] = self._state[name].copy()
+                changed[name][self._rows] = values
+        return changed
+
+
 def layout_text(detector: Detector) -> str:
     """Spell name, version and fields of a detector's state, to be compared after a restart."""
     fields = ",".join(
-        f"{f.name}:{np.dtype(f.dtype).str}{'x'.join(map(str, f.shape))}" for f in detector.layout
+        f"{f.name}:{np.dtype(f.dtype).str}{'x'.join(map(str, f.shape))}{'~' * f.rare}"
+        for f in detector.layout
     )
     return f"{detector.name}/{detector.version}({fields})"
 

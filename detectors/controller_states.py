@@ -105,4 +105,4 @@ def _judged(
         )
 
     bridge_us = params.controller_states_bridge_us
-    return Judged(kind, fault.holds, window_us, bridge_us, evidence, fault.confidence(), prefix)
+    return Judged(kind, fault.holds, window_us, bridge_us, evidence, fault.confidence, prefix)

@@ -72,7 +72,7 @@ class CountersDetector:
     kinds: tuple[FindingKind, ...] = (FindingKind.COUNTER_IMPLAUSIBLE,)
     gap_policy: GapPolicy = GapPolicy.HOLD
     layout: tuple[Field, ...] = (
-        Field("onset_us", "i8", NEVER_US),
+        Field("onset_us", "i8", NEVER_US, rare=True),
         Field("told_s", "u4", 0, (len(COUNTERS),)),  # second in which each was told last
         Field("wrong", "?", False, (len(COUNTERS),)),  # the last value of each could not be
     )
@@ -85,10 +85,8 @@ class CountersDetector:
         told_s, looks = state["told_s"].copy(), []
         for i, name in enumerate(COUNTERS):
             if heard.told(name).any():
-                look = _look(heard, name, i, told_s[:, i], limits)
-                told_s[:, i] = look.told_s
-                looks.append(look)
-        after = {"onset_us": state["onset_us"], "told_s": told_s, "wrong": state["wrong"]}
+                looks.append(_look(heard, name, i, told_s[:, i], limits))
+        after = {"told_s": told_s} if looks else {}
         due_us = np.full(len(batch.now_us), NO_DUE_US)
         if not looks or not (state["wrong"].any() or any(x.wrong.any() for x in looks)):
             return Stepped(after, due_us, ())
@@ -97,47 +95,50 @@ class CountersDetector:
 
 
 class _Look(NamedTuple):
-    """One counter along the strip."""
+    """One counter at the ``k`` elements that tell it, in the order of the strip."""
 
     number: int
-    wrong: Bools  # frames that tell what cannot be
-    right: Bools  # frames that tell what can be
+    at: Ints
+    wrong: Bools  # what cannot be
+    right: Bools  # what can be
     before: Ints  # the value told before
     now: Ints
     most: NDArray[Any]  # the furthest that it can have come
-    told_s: NDArray[np.uint32]  # per row, after the batch
 
 
 def _look(
-    heard: Heard, name: str, number: int, carried_s: NDArray[np.uint32], limits: CountersParams
+    heard: Heard, name: str, number: int, told_s: NDArray[np.uint32], limits: CountersParams
 ) -> _Look:
-    seg = heard.segments
-    told, now = heard.told_at(name), heard.held(name)
-    t_s = seg.join(carried_s, 0)
-    t_s[seg.frame_at] = heard.line.t_us[seg.frame_at] // US_PER_S
-    last = seg.last(told)
-    earlier = last[seg.before]
-    before, since_s = now[earlier], t_s[earlier]
-    for_s = (t_s.astype(np.int64) - since_s) + 1.0
-    most = _most(name, for_s, limits)
-    known = told & (before != UNKNOWN) & ~seg.is_head
-    again = (now == before) & (t_s == since_s)
+    """Look at a counter; ``told_s``, per row, is when it was told last, and is brought forward."""
+    seg, told = heard.segments, heard.told(name)
+    at, now = seg.frame_at[told], heard.frames[name][told]
+    row, now_s = seg.row.take(at), heard.line.t_us.take(at) // US_PER_S
+    before, since_s = np.empty_like(now), np.empty_like(now_s)
+    before[1:], since_s[1:] = now[:-1], now_s[:-1]
+    first = np.flatnonzero(np.diff(row, prepend=-1))
+    before[first] = heard.carried[name].take(row[first])
+    since_s[first] = told_s.take(row[first])
+    told_s[row] = now_s  # of a row that tells it twice, the last one stays
+    most = _most(name, (now_s - since_s) + 1.0, limits, at)
+    known = before != UNKNOWN
+    again = (now == before) & (now_s == since_s)
     wrong = known & ((now < before) | (now - before > most))
-    return _Look(number, wrong, known & ~wrong & ~again, before, now, most, t_s[last[seg.last_at]])
+    return _Look(number, at, wrong, known & ~wrong & ~again, before, now, most)
 
 
-def _most(name: str, for_s: NDArray[Any], limits: CountersParams) -> NDArray[Any]:
-    """Return how far a counter can have come in a time."""
-    runs = for_s * limits.runs_per_min / 60
+def _most(name: str, for_s: NDArray[Any], limits: CountersParams, at: Ints) -> NDArray[Any]:
+    """Return how far a counter can have come in the times before elements ``at``."""
+    slack = limit_at(limits.slack, at)
+    runs = for_s * limit_at(limits.runs_per_min, at) / 60
     match name:
         case "running_hours":
             return for_s / 3600 + 1
         case "rope_bends":
-            return (runs + limits.slack) * limits.rope_bends_per_run
+            return (runs + slack) * limit_at(limits.rope_bends_per_run, at)
         case "distance_m":
-            return for_s * limits.distance_mps + limits.slack
+            return for_s * limit_at(limits.distance_mps, at) + slack
         case _:
-            return runs + limits.slack
+            return runs + slack
 
 
 class _Life(NamedTuple):
@@ -156,10 +157,13 @@ def _life(state: State, heard: Heard, looks: list[_Look]) -> _Life:
     wrong[:] = state["wrong"][seg.row]
     news = np.zeros(len(seg), np.bool_)
     for look in looks:
-        carried = seg.at_frames(look.wrong[seg.frame_at])
-        carried[seg.head_at] = state["wrong"][:, look.number]
-        wrong[:, look.number] = seg.hold(carried, look.wrong | look.right)
-        news |= look.wrong
+        told = np.zeros(len(seg), np.bool_)
+        told[look.at] = look.wrong
+        news |= told
+        settled = np.zeros(len(seg), np.bool_)
+        settled[look.at] = look.wrong | look.right
+        told[seg.head_at] = state["wrong"][:, look.number]
+        wrong[:, look.number] = seg.hold(told, settled)
     active = np.asarray(wrong.any(axis=1))
     before = seg.prior(active)
     raised, cleared = news & ~before, before & ~active & ~seg.is_head
@@ -212,8 +216,9 @@ def _said(looks: list[_Look], at: Ints) -> Mapping[str, NDArray[Any]]:
         "most": np.full(k, np.nan),
     } | {name: np.zeros(k, np.int8) for name in ("backwards", "wrapped", "from_zero", "jumped")}
     for look in reversed(looks):
-        here = np.flatnonzero(look.wrong[at])
-        one = at[here]
+        bad = look.at[look.wrong]
+        here = np.flatnonzero(np.isin(at, bad))
+        one = np.searchsorted(look.at, at[here])
         before, now, most = look.before[one], look.now[one], look.most[one]
         back = now < before
         wraps = np.zeros(len(one), np.bool_)

@@ -111,7 +111,7 @@ class DegradingDetector:
     kinds: tuple[FindingKind, ...] = (FindingKind.DEGRADING,)
     gap_policy: GapPolicy = GapPolicy.HOLD
     layout: tuple[Field, ...] = (
-        Field("onset_us", "i8", NEVER_US),
+        Field("onset_us", "i8", NEVER_US, rare=True),
         *SIGN_FIELDS,
         Field("first_s", "u4", 0),  # second of the first sign; 0 = none yet
         Field("base", "f4", 0.0, (_N,)),
@@ -128,7 +128,7 @@ class DegradingDetector:
         heard, m = batch.lift, len(batch.now_us)
         limits = spread_all(params, batch.segments.row)
         signs = signs_of(state, heard, limits.rated_speed_mps)
-        after = {f.name: state[f.name] for f in self.layout} | signs.state
+        after = dict(signs.state)
         due_us = np.full(m, NO_DUE_US)
         if not len(signs.at):
             return Stepped(after, due_us, ())
@@ -142,7 +142,8 @@ class DegradingDetector:
         if not (taken.off.any() or taken.was_off.any()):
             return Stepped(after, due_us, ())
         life = _life(state, heard, signs, taken)
-        after["onset_us"] = life.onset_us[batch.segments.last_at]
+        last = batch.segments.last_at
+        after["onset_us"] = np.where(life.off[last].any(axis=1), life.onset_us[last], NEVER_US)
         return Stepped(after, due_us, _told(self, heard, signs, taken, life, limits))
 
 

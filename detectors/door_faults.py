@@ -9,6 +9,7 @@ doors open while the car moves (``open_doors``), slow wear of doors.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -102,7 +103,7 @@ class DoorFaultParams(LiftParams):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Scene:
     """What all four kinds look at, along the strip."""
 
@@ -113,12 +114,12 @@ class _Scene:
     arrived: Bools
     occupied: Bools
 
-    @property
+    @cached_property
     def at_work(self) -> Bools:
         """Tell where doors are worked by hand, by fire service, or not at all."""
-        return _AT_WORK[self.heard.held("mode").view(np.uint8)]
+        return _AT_WORK.take(self.heard.held("mode").view(np.uint8))
 
-    @property
+    @cached_property
     def dark(self) -> Bools:
         """Tell where the lift is without mains, or its terminal, which hangs on its light."""
         held = self.heard.held
@@ -197,14 +198,14 @@ def _opens(scene: _Scene) -> Judged:
 
     return Judged(
         FindingKind.DOOR_FAILS_TO_OPEN, merge.holds, params.fails_to_open_window_us,
-        params.door_bridge_us, evidence, merge.confidence(), "open_",
+        params.door_bridge_us, evidence, merge.confidence, "open_",
     )  # fmt: skip
 
 
 def _closes(scene: _Scene) -> Judged:
     """Judge doors that are closing, or held not fully closed, and do not get there."""
     heard, params, door = scene.heard, scene.params, scene.heard.held("door")
-    unfinished = _UNFINISHED[door.view(np.uint8)] & ~scene.at_work
+    unfinished = _UNFINISHED.take(door.view(np.uint8)) & ~scene.at_work
     sensed = tri(unfinished, ~unfinished & ~shut(door))  # doors that stand open may be told to
     merge = merged(sensed, heard.code(CODE_FAILS_TO_CLOSE))
 
@@ -220,7 +221,7 @@ def _closes(scene: _Scene) -> Judged:
 
     return Judged(
         FindingKind.DOOR_FAILS_TO_CLOSE, merge.holds, params.fails_to_close_window_us,
-        params.door_bridge_us, evidence, merge.confidence(), "close_",
+        params.door_bridge_us, evidence, merge.confidence, "close_",
     )  # fmt: skip
 
 
@@ -228,7 +229,7 @@ def _held(scene: _Scene) -> Judged:
     """Judge doors that stand open in the zone, in ordinary service."""
     heard, params, mode = scene.heard, scene.params, scene.heard.held("mode")
     stands_open = (heard.held("door") == Door.OPEN) & (heard.held("zone") != 0)
-    holds = stands_open & ~scene.car.moves & ~scene.dark & _NORMAL[mode.view(np.uint8)]
+    holds = stands_open & ~scene.car.moves & ~scene.dark & _NORMAL.take(mode.view(np.uint8))
     window_us = params.held_open_window_us + np.where(
         scene.doors.tells_closing, 0, params.unseen_closing_us
     )

@@ -83,7 +83,8 @@ def door_movements(state: State, heard: Heard, moves: Bools) -> DoorMovements:
     timed = changes & (was_since_us != NEVER_US)
     closed = shut(door)
     over = closed | moves
-    reopens = changes & ~over & _INTERRUPTED[before.view(np.uint8)] & _OPENED[door.view(np.uint8)]
+    reopens = changes & ~over & _INTERRUPTED.take(before.view(np.uint8))
+    reopens &= _OPENED.take(door.view(np.uint8))
     closing = door == Door.CLOSING
     return DoorMovements(
         since_us=since_us,

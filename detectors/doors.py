@@ -21,6 +21,8 @@ RELEASE_SOURCE: Final = (
 )
 
 
+LONG_US: Final = 2**31 - 1
+"""Longer than any ``release_hold_us``, so longer need not be known [µs]: 36 minutes."""
 _OPEN: Final = int(Door.OPEN)
 
 
@@ -37,7 +39,8 @@ class Openings:
     since_us
         When the doors, open since then, were first open in the zone; ``NEVER_US`` if not [µs].
     lasted_us
-        For how long they have been open in the zone when the element begins [µs].
+        For how long they have been open in the zone when the element begins, or ``LONG_US`` if
+        that is longer [µs].
     deadline_us
         When that is long enough, where ``is_open`` [µs].
     believed
@@ -57,7 +60,7 @@ class Openings:
 
 OPENING_FIELDS: Final = (
     Field("open_since_us", "i8", NEVER_US),
-    Field("open_for_us", "i8", 0),
+    Field("open_for_us", "i4", 0),
     Field("opening_believed", "?", False),
 )
 """State of a detector that asks for openings."""
@@ -78,7 +81,7 @@ def openings(
     standing = door == _OPEN
     is_open = standing & (zone == 1)
     opened = seg.latch(
-        np.where(seg.is_head, seg.join(state["open_since_us"], NEVER_US) != NEVER_US, is_open),
+        seg.headed(is_open, state["open_since_us"] != NEVER_US),
         ~standing,
     )
     starts = is_open & ~seg.prior(opened) & ~seg.is_head
@@ -91,17 +94,18 @@ def openings(
     base_us[seg.head_at] -= state["open_for_us"]
     lasted_us = before_us - seg.hold(base_us, starts)
     deadline_us = t_us + (release_hold_us - lasted_us)
-    carried = seg.join(state["opening_believed"], False)
     # What a tick has believed, frames that follow do not take back.
-    believed = seg.latch(carried | (is_open & line.reached(deadline_us)), ~standing)
+    enough = is_open & line.reached(deadline_us)
+    enough[seg.head_at] |= state["opening_believed"]
+    believed = seg.latch(enough, ~standing)
     return Openings(
         standing=standing,
         is_open=is_open,
         since_us=np.where(opened, line.since(starts, state["open_since_us"]), NEVER_US),
-        lasted_us=np.where(opened, lasted_us, 0),
+        lasted_us=np.where(opened, np.minimum(lasted_us, LONG_US), 0),
         deadline_us=deadline_us,
         believed=believed,
-        begins=believed & ~np.where(seg.is_head, carried, seg.prior(believed)),
+        begins=believed & ~seg.headed(seg.prior(believed), state["opening_believed"]),
     )
 
 

@@ -52,8 +52,8 @@ _OWN_FIELDS: Final = (
     Field("onset_us", "i8", NEVER_US),  # of the condition in this stop; NEVER_US = none
     Field("interrupted_us", "i8", NEVER_US),  # since when no class has held, after the onset
     Field("class_since_us", "i8", NEVER_US),  # since when the class has been what it is
-    Field("raised_onset_us", "i8", NEVER_US),  # onset of the active alarm, frozen
-    Field("tick_raise_us", "i8", NEVER_US),  # t_us of the active alarm if a tick raised it
+    Field("raised_onset_us", "i8", NEVER_US, rare=True),  # onset of the active alarm, frozen
+    Field("tick_raise_us", "i8", NEVER_US, rare=True),  # its t_us if a tick raised it
     Field("closing", "?", False),  # onset = doors began to close; they were not shut since
     Field("kind", "i1", NO_CLASS),  # class under which the active alarm was raised; 0 = none
     Field("kind_now", "i1", NO_CLASS),  # class of the active alarm as it is now
@@ -118,9 +118,8 @@ def _pending(state: State, judged: Judgement, params: EntrapmentParams) -> _Pend
     )
     starts = seg.rises(holds) & ~bridged
     still_closing = (judged.location == LANDING) & (judged.heard.held("door") == Door.CLOSING)
-    carried = seg.join(state["closing"], False)
     closing = seg.latch(
-        np.where(seg.is_head, carried, starts & still_closing), holds & ~still_closing
+        seg.headed(starts & still_closing, state["closing"]), holds & ~still_closing
     )
     shut = seg.prior(closing) & holds & (judged.location == LANDING) & ~still_closing
     onset_us = line.since(starts | (shut & ~seg.is_head), state["onset_us"])
@@ -180,11 +179,12 @@ def _alarms(
     line, location = judged.line, judged.location
     seg = line.segments
     carried_kind = seg.join(state["kind"], NO_CLASS)
+    was_active = state["kind"] != NO_CLASS
     ripe = judged.holds & line.reached(pending.complete_us)
     gone = judged.people.left_landing
     ends = judged.doors.begins | pending.late | gone
     active = seg.latch((carried_kind != NO_CLASS) | ripe, ends)
-    before = np.where(seg.is_head, carried_kind != NO_CLASS, seg.prior(active))
+    before = seg.headed(seg.prior(active), was_active)
     raised, cleared = ripe & ~before, ends & before
 
     class_since_us = line.since(seg.changes(location), state["class_since_us"])
@@ -192,7 +192,7 @@ def _alarms(
     steady = (location != NO_CLASS) & before & ~ends & line.reached(update_us)
     carried_now = seg.join(state["kind_now"], NO_CLASS)
     kind_now = seg.hold(np.where(raised | steady, location, carried_now), raised | steady)
-    kind_before = np.where(seg.is_head, carried_now, seg.prior(kind_now))
+    kind_before = seg.headed(seg.prior(kind_now), state["kind_now"])
 
     onset_us = np.where(raised, pending.onset_us, seg.join(state["raised_onset_us"], NEVER_US))
     by_tick = np.where(raised & line.by_tick(pending.complete_us), pending.complete_us, NEVER_US)

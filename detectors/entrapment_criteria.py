@@ -83,17 +83,13 @@ def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     stop_begins = _stop_begins(seg, rest.at_rest, doors)
     called, press_unanswered = _called(state, heard, doors, stop_begins)
     people = presence(state, heard, rest, doors, called, params)
-    stop_mode = seg.hold(
-        np.where(seg.is_head, seg.join(state["stop_mode"], UNKNOWN), heard.held("mode")),
-        stop_begins,
-    )
+    stop_mode = seg.hold(seg.headed(heard.held("mode"), state["stop_mode"]), stop_begins)
     suppressed = among(stop_mode, SUPPRESSING_MODES) & ~(
         (stop_mode == Mode.STOPPED) & people.latched
     )
     mains_off = (heard.held("power") == Power.BATTERY) | (heard.code(MAINS_OFF_CODE) == 1)
     opening = (heard.held("door") == Door.OPENING) & rest.at_rest
-    carried = seg.join(state["doors_tried"], False)
-    tried = seg.latch(np.where(seg.is_head, carried, opening), stop_begins & ~opening)
+    tried = seg.latch(seg.headed(opening, state["doors_tried"]), stop_begins & ~opening)
     codes = heard.held("codes")
     faulty = _out_of_order(heard, params) | ((codes != UNKNOWN) & ((codes & _FAULTS) != 0))
     location = _location(heard, rest.at_rest, people, called, faulty | mains_off)
@@ -142,12 +138,13 @@ def _called(state: State, heard: Heard, doors: Openings, stop_begins: Bools) -> 
     """
     seg = heard.segments
     pressed = (heard.held("button") == 1) | (heard.code(BUTTON_CODE) == 1)
-    carried = seg.join(state["press_unanswered"], False)
     presses = seg.rises(pressed)
-    unanswered = seg.latch(np.where(seg.is_head, carried, presses), doors.believed)
+    unanswered = seg.latch(seg.headed(presses, state["press_unanswered"]), doors.believed)
     while_let_out = seg.prior(doors.believed) & doors.standing
     waits = (presses & ~while_let_out) | seg.prior(unanswered)
-    counts = np.where(seg.is_head, seg.join(state["called"], False), pressed & waits)
+    counts = seg.headed(pressed & waits, state["called"])
+    if not counts.any():
+        return counts, unanswered
     at = seg.last(counts)
     return counts[at] & (at >= seg.last(stop_begins)), unanswered
 

@@ -7,6 +7,7 @@ Invariants: a witness that is not there says nothing; witnesses that contradict 
 answer unknown, never no; a gap makes what was seen before it *stale*, and forgets nothing.
 """
 
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -63,9 +64,12 @@ class Presence(NamedTuple):
 
 def among(values: NDArray[np.int8], chosen: tuple[int, ...]) -> Bools:
     """Tell which values are among a few enumeration members; unknown is none of them."""
-    table = np.zeros(256, np.bool_)
-    table[list(chosen)] = True
-    return table[values.astype(np.uint8)]
+    return _table(chosen).take(values.view(np.uint8))
+
+
+@cache
+def _table(chosen: tuple[int, ...]) -> Bools:
+    return np.isin(np.arange(256), chosen)
 
 
 def presence(
@@ -77,7 +81,7 @@ def presence(
     seen = (passenger > 0) & (among(door, _LATCHING_DOORS) | rest.moving)
     unheard_us, left_landing = _landings_without_doors(state, heard, rest, params)
     gone = doors.believed | (left_landing & ~seen)
-    latched = seg.latch(np.where(seg.is_head, seg.join(state["latched"], False), seen), gone)
+    latched = seg.latch(seg.headed(seen, state["latched"]), gone)
     stuck = _stuck(state, heard, rest, doors, params)
     trusted = (passenger == UNKNOWN) | (stuck["openings"] < params.presence_stuck_openings)
     scale, scale_openings = _scale(state, heard, doors, params)
@@ -147,7 +151,7 @@ def _stuck(
     since_us = line.since(seg.rises(shut), state["shut_since_us"])
     ends = seg.prior(shut) & ~shut
     long = ends & (line.t_us - seg.prior(since_us) >= params.at_landing_window_us)
-    long_stay = seg.hold(np.where(seg.is_head, seg.join(state["long_stay"], False), long), ends)
+    long_stay = seg.hold(seg.headed(long, state["long_stay"]), ends)
     weight = np.where(long_stay & (passenger > 0), _AFTER_LONG_STAY, 1) * doors.begins
     openings = seg.count_since(weight, seg.changes(np.sign(passenger)), state["openings"])
     return {"shut_since_us": since_us, "long_stay": long_stay, "openings": openings}
@@ -174,5 +178,4 @@ def _stale(
     """
     line, seg = heard.line, heard.segments
     silent = line.told & (line.t_us - seg.prior(heard.seen_us) > params.silent_after_us)
-    carried = seg.join(state["stale"], False)
-    return seg.latch(np.where(seg.is_head, carried, silent & latched), settled)
+    return seg.latch(seg.headed(silent & latched, state["stale"]), settled)

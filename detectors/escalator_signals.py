@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, LiftFrames, State, Stepped
+from detectors.contract import NO_DUE_US, LiftFrames, State, StateOf, Stepped
 from detectors.parameters import US_PER_S, in_seconds, plain, spread_all
 from detectors.segments import Bools
 from detectors.signals import Heard
@@ -48,19 +48,16 @@ class EscalatorDetector(ConditionDetector):
         m = len(batch.now_us)
         if len(rows) == m:
             return super().step(state, batch, params)
-        after = {f.name: state[f.name] for f in self.layout}
         due_us = np.full(m, NO_DUE_US)
         if not len(rows):
-            return Stepped(after, due_us, ())
-        own = {name: values[rows] for name, values in after.items()}
+            return Stepped({}, due_us, ())
+        own = StateOf(state, rows)
         part = replace(batch, segments=heard.segments, now_us=batch.now_us[rows], escalator=heard)
         stepped = super().step(own, part, spread_all(params, rows))
-        for name, values in after.items():
-            after[name] = values.copy()
-            after[name][rows] = stepped.state[name]
         due_us[rows] = stepped.due_us
         version = np.zeros(m, "i4")  # the bank knows it
-        return Stepped(after, due_us, tuple(b.at_rows(rows, version) for b in stepped.found))
+        found = tuple(b.at_rows(rows, version) for b in stepped.found)
+        return Stepped(own.put_back(stepped.state), due_us, found)
 
 
 class PlainEscalatorDetector(EscalatorDetector):

@@ -122,9 +122,11 @@ class EscalatorOverspeedDetector(PlainEscalatorDetector):
         sensed = tri(pct > params.most_pct, np.isnan(pct))
         found = merged(sensed, code)
         indirect = by_rails & (code != 1)
-        sure = found.confidence()
-        sure = np.where(indirect, np.maximum(sure, Confidence.PROBABLE), sure)
         window_us = np.where(code == 1, 0, params.window_us)
+
+        def sure(at: Ints) -> NDArray[np.int8]:
+            direct = found.confidence(at)
+            return np.where(indirect[at], np.maximum(direct, Confidence.PROBABLE), direct)
 
         def evidence(at: Ints) -> Evidence:
             values = {name: heard.held(name)[at] for name in _SHOWN}

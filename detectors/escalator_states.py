@@ -150,7 +150,7 @@ class EscalatorCircuitDetector(PlainEscalatorDetector):
 
         shown = _evidence(heard, criteria, window_us)
         return Judged(
-            self.kinds[0], found.holds, window_us, params.bridge_us, shown, found.confidence()
+            self.kinds[0], found.holds, window_us, params.bridge_us, shown, found.confidence
         )
 
 
@@ -171,7 +171,7 @@ class EscalatorRestartDetector(PlainEscalatorDetector):
             return found.criteria("code_65", at) | {"running": tri(running[at])}
 
         shown = _evidence(heard, criteria, 0)
-        return Judged(self.kinds[0], found.holds, 0, params.bridge_us, shown, found.confidence())
+        return Judged(self.kinds[0], found.holds, 0, params.bridge_us, shown, found.confidence)
 
 
 class EscalatorMainsOffDetector(PlainEscalatorDetector):
@@ -191,7 +191,7 @@ class EscalatorMainsOffDetector(PlainEscalatorDetector):
             return found.criteria("code_41", at)
 
         shown = _evidence(heard, criteria, 0)
-        return Judged(self.kinds[0], found.holds, 0, params.bridge_us, shown, found.confidence())
+        return Judged(self.kinds[0], found.holds, 0, params.bridge_us, shown, found.confidence)
 
 
 def _evidence(

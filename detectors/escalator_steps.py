@@ -130,7 +130,7 @@ class ReversalDetector(EscalatorDetector):
             return Evidence(criteria, values, {"window_us": window_us[at]})
 
         one = Judged(
-            self.kinds[0], found.holds, window_us, params.bridge_us, evidence, found.confidence()
+            self.kinds[0], found.holds, window_us, params.bridge_us, evidence, found.confidence
         )
         last = seg.last_at
         return (one,), {"way_us": way_us[last], "way": base[last], "known": known[last]}
@@ -182,7 +182,7 @@ class StepMissingDetector(EscalatorDetector):
             limits = {"window_us": 0, "step_dip_pct": limit_at(params.dip_pct, at)}
             return Evidence(criteria, values, limits)
 
-        one = Judged(self.kinds[0], found.holds, 0, params.round_us, evidence, found.confidence())
+        one = Judged(self.kinds[0], found.holds, 0, params.round_us, evidence, found.confidence)
         last = seg.last_at
         own = {"unsteady_us": unsteady_us[last], "dip_us": dip_us[last], "passes": passes[last]}
         return (one,), own

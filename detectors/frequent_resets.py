@@ -81,8 +81,8 @@ class FrequentResetsDetector:
         Field("reset_us", "i8", NEVER_US, (_KEPT,)),  # of the last four, oldest first
         Field("inspected_us", "i8", NEVER_US),  # when inspection ended
         Field("out_us", "i8", NEVER_US),  # when it was last back in service
-        Field("onset_us", "i8", NEVER_US),  # NEVER_US: not active
-        Field("expires_us", "i8", NO_DUE_US),  # when fewer than five lie in the window
+        Field("onset_us", "i8", NEVER_US, rare=True),  # NEVER_US: not active
+        Field("expires_us", "i8", NO_DUE_US, rare=True),  # when fewer than five lie in the window
     )
     params_type: type[FrequentResetsParams] = FrequentResetsParams
 
@@ -91,7 +91,7 @@ class FrequentResetsDetector:
         heard, seg = batch.lift, batch.segments
         limits = spread_all(params, seg.row)
         resets, marks = _resets(state, heard, limits)
-        after = {**{f.name: state[f.name] for f in self.layout}, **marks}
+        after: dict[str, NDArray[Any]] = dict(marks)
         due_us = np.full(len(batch.now_us), NO_DUE_US)
         if not resets.any() and (state["onset_us"] == NEVER_US).all():
             return Stepped(after, due_us, ())

@@ -95,7 +95,7 @@ class ImplausibleFramesDetector(ConditionDetector):
         marks = (signs != 0) & ~seg.is_head
         mark_us = line.since(marks, state["mark_us"])
         counted = marks & (line.t_us > seg.prior(mark_us))
-        period = seg.changes(heard.seen_us // PERIOD_US)
+        period = heard.turns(PERIOD_US)
         frames = seg.count_since(counted, period, state["frames"])
         opened = (heard.held("car") == 1) & (heard.held("door") == int(Door.OPEN))
         since_us = line.since(seg.rises(opened), state["open_since_us"])

@@ -86,7 +86,7 @@ class LongIdleDetector:
     layout: tuple[Field, ...] = (
         Field("stands_us", "i8", NEVER_US),  # since when it stands, as far as that is judged
         Field("deadline_us", "i8", NO_DUE_US),  # when that is unbelievable
-        Field("raised_us", "i8", NEVER_US),  # NEVER_US: not active
+        Field("raised_us", "i8", NEVER_US, rare=True),  # NEVER_US: not active
         Field("slot", "i4", -1),  # number of the slot of the last frame since the epoch
         Field("expected", "f4", 0.0),  # runs in the whole slots of this day
         Field("ran", "u2", 0),  # runs since the day began

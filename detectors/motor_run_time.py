@@ -110,7 +110,7 @@ class MotorRunTimeDetector(ConditionDetector):
             window_us,
             params.motor_run_time_bridge_us,
             evidence,
-            fault.confidence(),
+            fault.confidence,
         )
         return (one,), {}
 

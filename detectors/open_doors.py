@@ -107,7 +107,7 @@ class OpenDoorsDetector(ConditionDetector):
                 params.unintended_movement_window_us,
                 params.unintended_movement_bridge_us,
                 _evidence(heard, car, params, {"sensed": car.away, "code_05": code}, 0),
-                fault.confidence(),
+                fault.confidence,
                 prefix="away_",
             ),
             Judged(

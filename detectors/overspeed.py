@@ -40,9 +40,13 @@ TRUSTED_STOPS: Final = 20
 
 
 _OWN_FIELDS: Final = (
-    Field("fast_since_us", "i8", NEVER_US),  # of the readings in a row
-    Field("fast_last_us", "i8", NEVER_US),  # newest fast reading, as long as a stop may follow
-    Field("fast_from_m", "f4", float("nan")),  # height told with the first of the readings
+    Field("fast_since_us", "i8", NEVER_US, rare=True),  # of the readings in a row
+    Field(
+        "fast_last_us", "i8", NEVER_US, rare=True
+    ),  # newest fast reading, as long as a stop may follow
+    Field(
+        "fast_from_m", "f4", float("nan"), rare=True
+    ),  # height told with the first of the readings
     Field("height_agrees", "i1", UNKNOWN),  # at the newest frame
     Field("confirmed", "?", False),
     Field("stopped", "?", False),  # outside the zone, right after a fast reading

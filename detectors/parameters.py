@@ -73,10 +73,15 @@ def thresholds(params_type: type[LiftParams]) -> Mapping[str, tuple[str, Thresho
     return MappingProxyType({spec.key: (name, spec) for name, spec in specs.items()})
 
 
+@cache
+def _names(params_type: type[LiftParams]) -> tuple[str, ...]:
+    return tuple(name for name, _ in thresholds(params_type).values())
+
+
 def spread_all(params: P, row: NDArray[Any]) -> P:
     """Return params per element of a strip: arrays over lifts by ``row``, scalars as they are."""
-    values = {name: getattr(params, name) for name, _ in thresholds(type(params)).values()}
-    spread = {name: v[row] for name, v in values.items() if isinstance(v, np.ndarray)}
+    values = ((name, getattr(params, name)) for name in _names(type(params)))
+    spread = {name: v.take(row) for name, v in values if isinstance(v, np.ndarray)}
     return replace(params, **spread) if spread else params
 
 
@@ -134,17 +139,13 @@ class ParamTable:
 
     def of(self, name: str, rows: NDArray[Any]) -> Any:
         """Return a detector's parameters for some rows: scalars where all have the same."""
+        return self.at(rows).of(name)
+
+    def at(self, rows: NDArray[Any]) -> "ParamsAt":
+        """Return the parameters of some rows."""
         sets = self._set_of[rows]
         first = int(sets[0]) if len(sets) else 0
-        if not len(sets) or (sets == first).all():
-            key = name, first
-            if key not in self._single:
-                self._single[key] = chosen(self._types[name], self._overrides[first])
-            return self._single[key]
-        columns = self._columns_of(name)
-        return replace(
-            self._types[name](), **{field: column[sets] for field, column in columns.items()}
-        )
+        return ParamsAt(self, sets, first, bool((sets == first).all()))
 
     def _intern(self, overrides: Mapping[str, Any]) -> int:
         key = tuple(sorted(overrides.items()))
@@ -156,7 +157,14 @@ class ParamTable:
             self._columns.clear()
         return self._number[key]
 
-    def _columns_of(self, name: str) -> dict[str, NDArray[Any]]:
+    def single(self, name: str, number: int) -> LiftParams:
+        """Return a detector's parameters of one set."""
+        key = name, number
+        if key not in self._single:
+            self._single[key] = chosen(self._types[name], self._overrides[number])
+        return self._single[key]
+
+    def columns_of(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the fields in which the sets of a detector differ, each over all sets."""
         if name not in self._columns:
             sets = [chosen(self._types[name], given) for given in self._overrides]
@@ -174,6 +182,28 @@ class ParamTable:
         self._set_of = numbers[:-1].astype("i4")
         self._columns.clear()
         self._single.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsAt:
+    """Parameters of some rows: of each its set."""
+
+    table: ParamTable
+    sets: NDArray[np.int32]
+    first: int
+    same: bool
+
+    def of(self, name: str) -> Any:
+        """Return those of a detector: scalars where all have the same."""
+        one = self.table.single(name, self.first)
+        columns = {} if self.same else self.table.columns_of(name)
+        if not columns:
+            return one
+        return replace(one, **{field: column[self.sets] for field, column in columns.items()})
+
+    def part(self, low: int, high: int) -> "ParamsAt":
+        """Return those of a part of the rows."""
+        return ParamsAt(self.table, self.sets[low:high], int(self.sets[low]), self.same)
 
 
 def check_keys(overrides: Mapping[str, Any], known: Mapping[str, Any]) -> None:

@@ -1,19 +1,22 @@
 """The record that holds the state of one lift: what it told, and the own fields of every detector.
 
-Decides where each field lies, and how a record is stored. Fields of all detectors are laid out
-together, the largest first, so that none is out of alignment and none is padded; a detector sees
-its own through a dtype of the same size. What the fields mean is the detectors'.
+Decides where each field lies and how a record is stored. The fields of all
+*groups* (what was heard, then each detector) are laid out together, the largest first, so that none
+is out of alignment and none is padded. What the fields mean is the groups'.
 
-Most of a record are windows (``windows.window_fields``), and on most of them nothing is up. So a
-*stored* record holds the fixed fields and only the windows that are not idle, in ``SLOTS`` slots;
-the few lifts on which more is up are *crowded*, and their windows are kept whole beside.
+Most of the state are windows (``windows.window_fields``), and on most of them nothing is up. So a
+*stored* record holds only the windows that are not idle, in ``SLOTS`` slots. *Rare* fields, those
+of escalators and those that say so, are not in it either. The few units on which more is up, or on
+which a rare field is not initial, are *whole*: all their windows and rare fields are kept beside.
+Truth values are stored as bits.
 
-Invariant: equal states are equal bytes, padding included, so records are copied byte by byte.
+How a step sees it is ``opened``. Invariant: equal states are equal bytes, padding included.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from enum import Enum
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +26,20 @@ from detectors.doubt import DOUBT_DTYPE
 from detectors.segments import NEVER_US
 from detectors.signals import ESCALATOR_COLUMNS, LIFT_COLUMNS, held_dtype, never_heard
 
-Records: TypeAlias = NDArray[Any]
-"""Structured array of ``Layout.dtype``, one record per lift."""
-
-SLOTS: Final = 8
-"""Windows that are not idle and fit into a stored record; a lift in trouble has three to six."""
-_WORD: Final = 8
-"""Records are as long as a multiple of this [bytes]."""
-_NO_WINDOW: Final = 255
-_PARTS: Final = ("onset_us", "aux_us", "phase")
-"""Fields of a window, after its prefix."""
+HEARD: Final = "heard"
+LIFT: Final = "heard of a lift"
+ESCALATOR: Final = "heard of an escalator"
+"""Groups of what frames told; the others are named by their detectors."""
+SLOTS: Final = 4
+"""Windows that are not idle and fit into a stored record: with a thousand times the field's faults,
+one lift in a thousand has more at a time."""
+NO_WINDOW: Final = 255
+IDLE_FIELDS: Final = {"onset_us": NEVER_US, "aux_us": NEVER_US, "phase": 0}
+"""Fields of a window, after its prefix, while nothing is up."""
+WINDOW_PARTS: Final = tuple(IDLE_FIELDS)
+SLOTS_NAME: Final = "slots"
+BITS_NAME: Final = "bits"
+"""Fields of the record that hold no field of a group."""
 _SLOT: Final = np.dtype(
     [
         ("onset_us", "i8", (SLOTS,)),
@@ -50,172 +57,157 @@ class Stored:
     Parameters
     ----------
     rows
-        Fixed fields and slots, shape (m, ``Layout.stored_bytes``).
-    crowded
-        Which of them have more windows up than slots, ascending, shape (c,).
-    windows
-        All windows of those, shape (c, ``Layout.window_bytes``).
+        Plain fields, bits and slots, shape (m, ``Layout.stored_bytes``).
+    whole_at
+        Which of them are whole, ascending, shape (c,).
+    whole
+        Windows and rare fields of those, shape (c, ``Layout.whole_bytes``).
     """
 
     rows: NDArray[np.uint8]
-    crowded: NDArray[np.int64]
-    windows: NDArray[np.uint8]
+    whole_at: NDArray[np.int64]
+    whole: NDArray[np.uint8]
+
+
+class How(Enum):
+    """How a field is stored."""
+
+    PLAIN = "a field of the record"
+    BITS = "bits of the record"
+    RARE = "a field of the whole ones"
+    WINDOW = "a part of a window"
+
+
+class Place(NamedTuple):
+    """Where a field lies."""
+
+    how: How
+    dtype: np.dtype[Any]
+    name: str  # of the field, or of the part
+    number: int = 0  # of the window, or of the first bit
+
+    @property
+    def bits(self) -> int | slice:
+        """Which bits it is."""
+        shape = self.dtype.shape
+        return slice(self.number, self.number + shape[0]) if shape else self.number
 
 
 class Layout:
-    """The record of one lift: ``heard``, one view for each detector by its name, ``windows``."""
+    """Where everything lies in the record of one lift."""
 
     def __init__(self, detectors: tuple[Detector, ...]) -> None:
-        heard = np.dtype(
-            [
-                ("time_us", "i8"),
-                ("lift", _packed(held_dtype(LIFT_COLUMNS))),
-                ("escalator", _packed(held_dtype(ESCALATOR_COLUMNS))),
-                ("doubt", DOUBT_DTYPE),
-            ],
-            align=True,
+        groups = {
+            HEARD: _typed([("time_us", "i8"), ("doubt", DOUBT_DTYPE)]),
+            LIFT: _typed(held_dtype(LIFT_COLUMNS)),
+            ESCALATOR: _typed(held_dtype(ESCALATOR_COLUMNS)),
+        }
+        told = "".join(f"{g}({_spelt(fields)})" for g, fields in groups.items())
+        rare = {(HEARD, "doubt"), *((ESCALATOR, name) for name in groups[ESCALATOR])}
+        for d in detectors:
+            groups[d.name] = {f.name: np.dtype((f.dtype, f.shape)) for f in d.layout}
+            of_few = getattr(d, "hears_escalators", False)
+            rare |= {(d.name, f.name) for f in d.layout if of_few or f.rare}
+        self.windows = tuple((g, p) for g, fields in groups.items() for p in _prefixes(fields))
+        self.places = _placed(groups, self.windows, rare)
+        self.record, self.whole = _dtypes(self.places, len(self.windows))
+        self.rare = tuple(
+            (group, name, place)
+            for group, places in self.places.items()
+            for name, place in places.items()
+            if place.how is How.RARE
         )
-        own = {d.name: {f.name: np.dtype((f.dtype, f.shape)) for f in d.layout} for d in detectors}
-        windows = [(d.name, prefix) for d in detectors for prefix in _prefixes(own[d.name])]
-        offsets, self._fixed = _fixed_offsets(own, set(windows), heard.itemsize)
-        block = np.dtype([(p, "u1" if p == "phase" else "i8", (len(windows),)) for p in _PARTS])
-        for number, (name, prefix) in enumerate(windows):
-            for part in _PARTS:
-                of_part, at = block.fields[part][:2]  # pyright: ignore[reportOptionalSubscript]
-                step = of_part.base.itemsize
-                offsets[name][prefix + part] = self._fixed + at + number * step
-        size = _in_words(self._fixed + block.itemsize)
-        views = [_view(own[d.name], offsets[d.name], size) for d in detectors]
-        self.dtype = np.dtype(
-            {
-                "names": ["heard", *own, "windows"],
-                "formats": [heard, *views, block],
-                "offsets": [0] * (1 + len(views)) + [self._fixed],
-                "itemsize": size,
-            }
-        )
-        self.window_bytes = size - self._fixed
-        self.stored_bytes = _in_words(self._fixed + _SLOT.itemsize)
-        self.text = ";".join([f"heard/2/{SLOTS}{_spelt(heard)}", *map(layout_text, detectors)])
+        self.stored_bytes, self.whole_bytes = self.record.itemsize, self.whole.itemsize
+        self.text = ";".join([f"heard/3/{SLOTS}{told}", *map(layout_text, detectors)])
         """What the bytes mean; equal text, equal meaning."""
-        self._fresh = _fresh(self.dtype, detectors)
-        self.fresh = self.pack(self._fresh).rows[0]
-        """The stored record of a lift that was never heard."""
+        self.fresh, self.fresh_whole = self._fresh(detectors)
+        """What is stored of a lift that was never heard, shape (``stored_bytes``,), and would be if
+        it were whole."""
 
-    def pack(self, records: Records) -> Stored:
-        """Return records as they are stored."""
-        raw, m = as_bytes(records), len(records)
-        stored = np.zeros((m, self.stored_bytes), np.uint8)
-        stored[:, : self._fixed] = raw[:, : self._fixed]
-        slots = self._slots(stored)
-        slots["which"] = _NO_WINDOW
-        windows = records["windows"]
-        row, window = np.nonzero(windows["phase"])
-        counts = np.bincount(row, minlength=m)
-        slot = np.arange(len(row)) - (np.cumsum(counts) - counts)[row]
-        crowded = np.flatnonzero(counts > SLOTS)
-        fits = (counts <= SLOTS)[row]
-        row, window, slot = row[fits], window[fits], slot[fits]
-        slots["which"][row, slot] = window
-        for part in _PARTS:
-            slots[part][row, slot] = windows[part][row, window]
-        return Stored(stored, crowded, raw[crowded][:, self._fixed :])
+    def fields(self, rows: NDArray[np.uint8]) -> NDArray[Any]:
+        """Return stored records by field, shape (m,); a view."""
+        return rows.view(self.record)[:, 0]
 
-    def unpack(self, stored: Stored) -> Records:
-        """Return what ``pack`` was given, shape (m,)."""
-        m = len(stored.rows)
-        raw = np.empty((m, self.dtype.itemsize), np.uint8)
-        raw[:, : self._fixed] = stored.rows[:, : self._fixed]
-        raw[:, self._fixed :] = as_bytes(self._fresh)[0, self._fixed :]
-        raw[stored.crowded, self._fixed :] = stored.windows
-        records = raw.view(self.dtype).reshape(m)
-        slots, windows = self._slots(stored.rows), records["windows"]
-        row, slot = np.nonzero(slots["which"] != _NO_WINDOW)
-        window = slots["which"][row, slot]
-        for part in _PARTS:
-            windows[part][row, window] = slots[part][row, slot]
-        return records
-
-    def _slots(self, stored: NDArray[np.uint8]) -> NDArray[Any]:
-        """Return the slots of stored records, shape (m,); a view."""
-        dtype = np.dtype(
-            {
-                "names": ["slots"],
-                "formats": [_SLOT],
-                "offsets": [self._fixed],
-                "itemsize": self.stored_bytes,
-            }
-        )
-        return stored.view(dtype).reshape(len(stored))["slots"]
+    def _fresh(
+        self, detectors: tuple[Detector, ...]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        rows = np.zeros((1, self.stored_bytes), np.uint8)
+        fields, whole = self.fields(rows), np.zeros(1, self.whole)
+        fields[SLOTS_NAME]["which"] = NO_WINDOW
+        for part, value in IDLE_FIELDS.items():
+            whole[part] = value
+        bits = np.unpackbits(fields[BITS_NAME], axis=1)
+        initial: dict[str, dict[str, Any]] = {
+            HEARD: {"time_us": NEVER_US, "doubt": 0},
+            LIFT: never_heard(LIFT_COLUMNS),
+            ESCALATOR: never_heard(ESCALATOR_COLUMNS),
+            **{d.name: {f.name: f.initial for f in d.layout} for d in detectors},
+        }
+        for group, values in initial.items():
+            for name, value in values.items():
+                place = self.places[group][name]
+                if place.how is How.BITS:
+                    bits[:, place.bits] = value
+                elif place.how is not How.WINDOW:
+                    (whole if place.how is How.RARE else fields)[place.name] = value
+        fields[BITS_NAME] = np.packbits(bits, axis=1)
+        return rows[0], whole.view(np.uint8)
 
 
-def _packed(fields: list[Any]) -> np.dtype[Any]:
-    return np.dtype(sorted(fields, key=lambda f: -np.dtype(f[1]).itemsize), align=True)
+def _typed(fields: list[tuple[str, str]]) -> dict[str, np.dtype[Any]]:
+    return {name: np.dtype(dtype) for name, dtype in fields}
+
+
+def _spelt(fields: dict[str, np.dtype[Any]]) -> str:
+    return ",".join(f"{name}:{dtype.str}" for name, dtype in fields.items())
 
 
 def _prefixes(fields: dict[str, np.dtype[Any]]) -> Iterator[str]:
-    """Yield the prefixes of the windows among a detector's fields."""
+    """Yield the prefixes of the windows among a group's fields."""
     for name in fields:
         prefix = name.removesuffix("phase")
-        if name != prefix and all(prefix + part in fields for part in _PARTS):
+        if name != prefix and all(prefix + part in fields for part in WINDOW_PARTS):
             yield prefix
 
 
-def _fixed_offsets(
-    own: dict[str, dict[str, np.dtype[Any]]], windows: set[tuple[str, str]], begin: int
-) -> tuple[dict[str, dict[str, int]], int]:
-    """Return the offset of each field that is of no window, and where they end [bytes]."""
-    of_windows = {(d, prefix + part) for d, prefix in windows for part in _PARTS}
-    fields = [
-        (d, name, dtype)
-        for d, named in own.items()
-        for name, dtype in named.items()
-        if (d, name) not in of_windows
-    ]
-    offsets: dict[str, dict[str, int]] = {d: {} for d in own}
-    at = begin
-    for d, name, dtype in sorted(fields, key=lambda f: -f[2].base.itemsize):
-        offsets[d][name] = at
-        at += dtype.itemsize
-    return offsets, _in_words(at)
+def _placed(
+    groups: dict[str, dict[str, np.dtype[Any]]],
+    windows: tuple[tuple[str, str], ...],
+    rare: set[tuple[str, str]],
+) -> dict[str, dict[str, Place]]:
+    """Return the place of each field."""
+    number = {window: n for n, window in enumerate(windows)}
+    places: dict[str, dict[str, Place]] = {group: {} for group in groups}
+    n_bits = 0
+    for group, fields in groups.items():
+        for name, dtype in fields.items():
+            part = next((p for p in WINDOW_PARTS if name.endswith(p)), "")
+            window = group, name.removesuffix(part)
+            if part and window in number:
+                place = Place(How.WINDOW, dtype, part, number[window])
+            elif (group, name) in rare:
+                place = Place(How.RARE, dtype, f"{group}: {name}")
+            elif dtype.base == np.bool_:
+                place = Place(How.BITS, dtype, name, n_bits)
+                n_bits += dtype.itemsize
+            else:
+                place = Place(How.PLAIN, dtype, f"{group}: {name}")
+            places[group][name] = place
+    return places
 
 
-def _in_words(size: int) -> int:
-    return -(-size // _WORD) * _WORD
-
-
-def _view(fields: dict[str, np.dtype[Any]], offsets: dict[str, int], size: int) -> np.dtype[Any]:
-    return np.dtype(
-        {
-            "names": list(fields),
-            "formats": list(fields.values()),
-            "offsets": [offsets[name] for name in fields],
-            "itemsize": size,
-        }
+def _dtypes(
+    places: dict[str, dict[str, Place]], n_windows: int
+) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the record, and what is kept beside it of units that are whole."""
+    fields = [place for of_group in places.values() for place in of_group.values()]
+    n_bits = sum(place.dtype.itemsize for place in fields if place.how is How.BITS)
+    plain, rare = (
+        sorted(
+            ((p.name, p.dtype) for p in fields if p.how is how), key=lambda f: -f[1].base.itemsize
+        )
+        for how in (How.PLAIN, How.RARE)
     )
-
-
-def _spelt(dtype: np.dtype[Any]) -> str:
-    return "".join(str(dtype.descr).split())
-
-
-def _fresh(dtype: np.dtype[Any], detectors: tuple[Detector, ...]) -> Records:
-    fresh = np.zeros(dtype.itemsize, np.uint8).view(dtype)
-    fresh["heard"]["time_us"] = NEVER_US
-    for unit, columns in (("lift", LIFT_COLUMNS), ("escalator", ESCALATOR_COLUMNS)):
-        for name, value in never_heard(columns).items():
-            fresh["heard"][unit][name] = value
-    for d in detectors:
-        for f in d.layout:
-            fresh[d.name][f.name] = f.initial
-    return fresh
-
-
-def copied(records: Records) -> Records:
-    """Copy records byte by byte."""
-    return as_bytes(records).copy().view(records.dtype).reshape(len(records))
-
-
-def as_bytes(records: Records) -> NDArray[np.uint8]:
-    """Return records as rows of bytes, shape (k, size); not a copy."""
-    return records.view(np.uint8).reshape(len(records), records.dtype.itemsize)
+    record = [(SLOTS_NAME, _SLOT), *plain, (BITS_NAME, "u1", (-(-n_bits // 8),))]
+    windows = [(p, "u1" if p == "phase" else "i8", (max(n_windows, 1),)) for p in WINDOW_PARTS]
+    return np.dtype(record, align=True), np.dtype([*windows, *rare])

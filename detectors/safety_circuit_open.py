@@ -92,6 +92,6 @@ class SafetyCircuitOpenDetector(ConditionDetector):
             params.safety_circuit_window_us,
             params.safety_circuit_bridge_us,
             evidence,
-            fault.confidence(),
+            fault.confidence,
         )
         return (one,), {"tripped": tripped[seg.last_at]}

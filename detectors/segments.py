@@ -82,15 +82,15 @@ class Segments:
 
         ``rows``: marks of the rows to keep, shape (m,); they are numbered anew, in order.
         """
-        kept = np.flatnonzero(rows[self.row])
+        kept = np.flatnonzero(rows.take(self.row))
         number = np.cumsum(rows) - 1
-        is_head = self.is_head[kept]
+        is_head = self.is_head.take(kept)
         head_at = np.flatnonzero(is_head)
         index = np.arange(len(kept))
         before = index - 1
         before[head_at] = head_at
         last_at = np.append(head_at[1:], len(kept)) - 1 if len(head_at) else head_at
-        row, frame_at = number[self.row[kept]], np.flatnonzero(~is_head)
+        row, frame_at = number.take(self.row.take(kept)), np.flatnonzero(~is_head)
         return Segments(index, row, is_head, head_at, last_at, frame_at, before), kept
 
     def nth(self, at: Ints) -> Ints:
@@ -108,6 +108,12 @@ class Segments:
         strip = np.empty(len(self), carried.dtype)
         strip[self.head_at] = carried
         strip[self.frame_at] = frames
+        return strip
+
+    def headed(self, values: NDArray[Any], carried: NDArray[Any]) -> NDArray[Any]:
+        """Return values of a strip with what was carried in (m,) at the heads."""
+        strip = values.copy()
+        strip[self.head_at] = carried
         return strip
 
     def last(self, marks: Bools) -> Ints:
@@ -165,12 +171,14 @@ class Segments:
         A reset forgets the marks before its element, not the one at it. ``carried``, shape (m,),
         is the count before the head's own mark.
         """
-        if not (carried.any() or marks.any()):
-            return np.zeros(len(self), np.int64)
-        weight = marks.astype(np.int64)
-        through = np.cumsum(weight)
-        excluded = through - weight
-        excluded[self.head_at] -= np.where(resets[self.head_at], 0, carried)
+        begun = carried * ~resets.take(self.head_at)
+        if not marks.any():
+            if not begun.any():
+                return np.zeros(len(self), np.int64)
+            return self.hold(self.headed(np.zeros(len(self), np.int64), begun), resets)
+        through = np.cumsum(marks, dtype=np.int64)
+        excluded = through - marks
+        excluded[self.head_at] -= begun
         return through - self.hold(excluded, resets)
 
 
@@ -218,9 +226,8 @@ class Timeline:
 
     def part(self, segments: Segments, kept: Ints) -> "Timeline":
         """Return the timeline of the part of the strip that ``Segments.part`` gave."""
-        return Timeline(
-            segments, self.t_us[kept], self.end_us[kept], self.told[kept], self.confirms[kept]
-        )
+        t_us, end_us = self.t_us.take(kept), self.end_us.take(kept)
+        return Timeline(segments, t_us, end_us, self.told.take(kept), self.confirms.take(kept))
 
     def reached(self, deadline_us: Ints) -> Bools:
         """Tell in which elements a deadline has passed while what the element says still held.
@@ -264,7 +271,9 @@ def _in_order(segments: Segments, t_us: Ints) -> Ints:
 
     The order stage never sends such frames; a row that has one costs a pass of its own.
     """
-    behind = t_us < t_us[segments.before]
+    behind = t_us < t_us.take(segments.before)
+    if not behind.any():
+        return t_us
     for row in np.unique(segments.row[behind]):
         part = slice(segments.head_at[row], segments.last_at[row] + 1)
         np.maximum.accumulate(t_us[part], out=t_us[part])

@@ -6,10 +6,10 @@ without unit is a lift's (wire v1). Strips are made when first asked for and kep
 Decides nothing about findings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ ESCALATOR_COLUMNS: Final = (
 
 _DENIED_BY: Final = {MAINS_OFF_CODE: ("power", int(Power.MAINS)), BUTTON_CODE: ("button", 0)}
 """Keys that, told without a list of codes, end what an earlier list said."""
+T = TypeVar("T")
 _OTHER_UNITS: Final = (int(Unit.ESCALATOR), int(Unit.WALK))
 _DOOR_UNKNOWN: Final = int(Door.UNKNOWN)
 
@@ -106,17 +107,18 @@ class Heard:
         self,
         strip: Strip,
         mine: Bools,
-        carried: Mapping[str, NDArray[Any]] | NDArray[Any],
+        carried: Mapping[str, NDArray[Any]],
         columns: tuple[str, ...],
     ) -> None:
         self._strip = strip
         self._frames = strip.frames
         self._mine = mine
-        self._carried = carried
+        self.carried = carried
         self._columns = columns
         self._told: dict[str, Bools] = {}
         self._held: dict[str, NDArray[Any]] = {}
         self._codes: dict[int, NDArray[np.int8]] = {}
+        self._made: dict[Any, Any] = {}
 
     @property
     def segments(self) -> Segments:
@@ -204,7 +206,25 @@ class Heard:
     @cached_property
     def seen_us(self) -> Ints:
         """Time of the newest frame that told anything, along the strip; ``NEVER_US`` = none."""
-        return self.line.since(self.line.told, self._carried["seen_us"])
+        return self.line.since(self.line.told, self.carried["seen_us"])
+
+    def turns(self, period_us: int) -> Bools:
+        """Mark the frames by which a further period of event time has begun; never a head.
+
+        Few rows have one in a batch, and time never runs backwards on a row.
+        """
+        seg, seen_us = self.segments, self.seen_us
+        marks = np.zeros(len(seg), np.bool_)
+        first, last = seen_us.take(seg.head_at) // period_us, seen_us.take(seg.last_at) // period_us
+        at = np.flatnonzero((first != last).take(seg.row))
+        marks[at] = seen_us.take(at) // period_us != seen_us.take(seg.before.take(at)) // period_us
+        return marks
+
+    def once(self, make: "Callable[[Heard], T]") -> T:
+        """Return what ``make`` makes of this; for several rules it is made once."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
     @cached_property
     def alone(self) -> "tuple[Ints, Heard]":
@@ -212,7 +232,7 @@ class Heard:
 
         For rules that concern few of the rows: escalators are one unit in twenty-five.
         """
-        ever = self._carried["seen_us"] != NEVER_US
+        ever = self.carried["seen_us"] != NEVER_US
         ever[self._frames["row"][self._mine]] = True
         if ever.all():
             return np.arange(len(ever)), self
@@ -220,7 +240,7 @@ class Heard:
         segments, kept = strip.segments.part(ever)
         frames = FrameBatch({n: self._frames[n][here] for n in ("time_us", *self._columns)})
         part = Strip(frames, segments, strip.t_us[kept], strip.end_us[kept])
-        carried = {n: self._carried[n][ever] for n in ("seen_us", *self._columns)}
+        carried = {n: self.carried[n][ever] for n in ("seen_us", *self._columns)}
         return np.flatnonzero(ever), Heard(part, self._mine[here], carried, self._columns)
 
     def after(self) -> dict[str, NDArray[Any]]:
@@ -237,20 +257,26 @@ class Heard:
         return fields
 
     def _after(self, name: str, at: Ints) -> NDArray[Any]:
-        if name in self._held or name == "speed_mps" or self.told(name).any():
-            return self.held(name)[at]
-        return self._carried[name]
+        if name in self._held or name == "speed_mps":
+            return self.held(name).take(at)
+        told, carried = self.told(name), self.carried[name]
+        if not told.any():
+            return carried
+        values = carried.copy()
+        rows = self.segments.row.take(self.segments.frame_at[told])
+        values[rows] = self._frames[name][told]  # the last of a row stays
+        return values
 
     def _hold(self, name: str) -> NDArray[Any]:
         told = self.told(name)
-        strip = self.segments.join(self._carried[name], self._frames[name])
+        strip = self.segments.join(self.carried[name], self._frames[name])
         if told.all():
             return strip
         return strip[self._strip.last(told)]
 
     def _held_speed(self, name: str) -> NDArray[Any]:
         seg, told = self.segments, self.told(name)
-        strip = seg.join(self._carried[name], np.where(told, self._frames[name], np.nan))
+        strip = seg.join(self.carried[name], np.where(told, self._frames[name], np.nan))
         if told.all():
             return strip
         return seg.hold(strip, seg.at_frames(told) | seg.changes(self.held("car")))

@@ -92,7 +92,7 @@ class SpecialModeDetector(ConditionDetector):
             params.special_mode_window_us,
             params.special_mode_bridge_us,
             evidence,
-            fault.confidence(),
+            fault.confidence,
             updates=fault.holds & heard.segments.changes(mode),
         )
         return (one,), {}

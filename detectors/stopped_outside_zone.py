@@ -110,7 +110,7 @@ class StoppedOutsideZoneDetector(ConditionDetector):
             params.stopped_outside_window_us,
             params.stopped_outside_bridge_us,
             evidence,
-            fault.confidence(),
+            fault.confidence,
         )
         last = seg.last_at
         return (one,), {"at_landing": at_landing[last], "occupied": occupied[last]}

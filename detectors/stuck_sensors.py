@@ -169,7 +169,7 @@ def _flaps(state: State, heard: Heard) -> dict[str, Ints]:
     """Count closings of the door, and changes of the zone of a standing car, in this minute."""
     seg, car = heard.segments, heard.held("car")
     door, zone = heard.held("door"), heard.held("zone")
-    minute = seg.changes(heard.seen_us // MINUTE_US)
+    minute = heard.turns(MINUTE_US)
     closes = seg.rises(door == int(Door.CLOSED)) & (seg.prior(door) != UNKNOWN)
     stands = (car == 0) & (seg.prior(car) == 0)
     flips = seg.changes(zone) & (seg.prior(zone) != UNKNOWN) & stands

@@ -35,7 +35,7 @@ IDEAL_MPS: Final = 1.75
 SIGN_FIELDS: Final = (
     Field("begun_us", "i8", NEVER_US),  # the doors' whole movement that goes on
     Field("went_us", "i8", NEVER_US),  # the ride that goes on
-    Field("went_um", "i8", UNKNOWN),  # height at which it began
+    Field("went_um", "i4", UNKNOWN),  # height at which it began
     Field("landing", "i2", UNKNOWN),  # floor at which stops are compared
     Field("shook_um", "i4", 0),  # largest vibration of that ride
     Field("turns", "u1", 0),  # closings of this stop that turned

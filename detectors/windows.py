@@ -38,6 +38,7 @@ PENDING_ABSENT: Final = 2
 ACTIVE: Final = 3
 ACTIVE_ABSENT: Final = 4
 """Phases of a window: nothing; condition holds; ... is absent; raised; raised and absent."""
+_FIELDS: Final = ("onset_us", "aux_us", "phase")
 
 
 def window_fields(prefix: str = "") -> tuple[Field, ...]:
@@ -67,11 +68,9 @@ class Course(NamedTuple):
         What, why, when, since when, and when it could be known (an end is dated back by its
         bridge), shape (k,).
     state
-        Fields of ``window_fields``, shape (m,).
+        Fields of ``window_fields`` that have changed, shape (m,).
     due_us
         Next stream time at which a tick would tell something, shape (m,) [µs].
-    active
-        The finding is active after the element, shape (n + m,).
     """
 
     at: Ints
@@ -82,7 +81,12 @@ class Course(NamedTuple):
     known_us: Ints
     state: dict[str, NDArray[Any]]
     due_us: Ints
-    active: Bools
+
+
+_NONE: Final = np.empty(0, np.int64)
+_NO_CODE: Final = np.empty(0, np.int8)
+_NOTHING: Final = Course(_NONE, _NO_CODE, _NO_CODE, _NONE, _NONE, _NONE, {}, _NONE)
+"""Nothing happened; without the due times."""
 
 
 def follow(
@@ -114,33 +118,35 @@ def follow(
     """
     line = heard.line
     seg = line.segments
-    carried = {name: state[prefix + name] for name in ("onset_us", "aux_us", "phase")}
+    if is_quiet(state, holds, prefix):
+        return _quiet(state, prefix)
+    carried = {name: state[prefix + name] for name in _FIELDS}
     up = carried["phase"] != IDLE
-    up[seg.row[np.flatnonzero(holds)]] = True
-    if not up.any():
-        return _quiet(state, prefix, len(seg))
+    up[seg.row.take(np.flatnonzero(holds))] = True
     own, kept = seg.part(up)
+    rows = np.flatnonzero(up)
     part = _Part(
         line.part(own, kept),
-        {name: values[up] for name, values in carried.items()},
-        holds[kept],
+        {name: values.take(rows) for name, values in carried.items()},
+        holds.take(kept),
         limit_at(window_us, kept),
         limit_at(bridge_us, kept),
         None if updates is None else updates[kept],
     )
     life = _life(part)
-    fields = {name: state[prefix + name].copy() for name in carried}
+    fields = {name: values.copy() for name, values in carried.items()}
     for name, values in _after(part, life).items():
-        fields[name][up] = values
+        fields[name][rows] = values
     due_us = np.full(len(up), NO_DUE_US)
-    due_us[up] = _due_us(part, life)
-    active = np.zeros(len(seg), np.bool_)
-    active[kept] = life.active
+    due_us[rows] = _due_us(part, life)
     return _events(part, life, kept)._replace(
-        state={prefix + name: values for name, values in fields.items()},
-        due_us=due_us,
-        active=active,
+        state={prefix + name: values for name, values in fields.items()}, due_us=due_us
     )
+
+
+def is_quiet(state: State, holds: Bools, prefix: str = "") -> bool:
+    """Tell whether nothing is up on any lift, before or now: there is nothing to follow."""
+    return not (holds.any() or state[prefix + "phase"].any())
 
 
 class _Part(NamedTuple):
@@ -171,29 +177,28 @@ class _Life(NamedTuple):
 def _life(part: _Part) -> _Life:
     line, carried, holds = part.line, part.carried, part.holds
     seg, t_us = line.segments, line.t_us
-    head, phase = seg.is_head, carried["phase"]
-    tick_us = np.where(phase == ACTIVE, carried["aux_us"], NEVER_US)
-    late = seg.first(~holds & ~head & (t_us <= tick_us[seg.row]))
+    phase, at_head = carried["phase"], holds.take(seg.head_at)
     absent = (phase == PENDING_ABSENT) | (phase == ACTIVE_ABSENT)
-    since_us = np.where(absent, carried["aux_us"], t_us[seg.head_at])
-    gone_us = line.since(seg.prior(holds) & ~holds, since_us)
-    idle = phase == IDLE
-    ended = ~holds & line.reached(gone_us + part.bridge_us)
-    resets = ended | late
-    resets[seg.head_at] |= idle & ~holds[seg.head_at]
+    idle, was_active = phase == IDLE, phase >= ACTIVE
+    lacks, head_us = ~holds, t_us.take(seg.head_at)
+    tick_us = np.where(phase == ACTIVE, carried["aux_us"], NEVER_US)
+    late = _late(part, lacks, tick_us)
+    since_us = np.where(absent, carried["aux_us"], head_us)
+    gone_us = line.since(seg.prior(holds) & lacks, since_us)
+    resets = (lacks & line.reached(gone_us + part.bridge_us)) | late
+    resets[seg.head_at] |= idle & ~at_head
     dead = seg.latch(resets, holds)
-    fresh = head & holds
-    fresh[seg.head_at] &= idle
-    begins = (seg.rises(holds) & seg.prior(dead)) | fresh
-    onset_us = line.since(begins, np.where(fresh[seg.head_at], since_us, carried["onset_us"]))
+    begins = seg.rises(holds) & seg.prior(dead)
+    begins[seg.head_at] = fresh = idle & at_head
+    onset_us = line.since(begins, np.where(fresh, since_us, carried["onset_us"]))
     complete_us = np.maximum(t_us, onset_us + part.window_us)
     ripe = holds & line.reached(complete_us)
-    was_active = np.zeros(len(seg), np.bool_)
-    was_active[seg.head_at] = (phase == ACTIVE) | (phase == ACTIVE_ABSENT)
-    active = seg.latch(ripe | was_active, resets)
-    before = np.where(head, was_active, seg.prior(active))
+    sets = ripe.copy()
+    sets[seg.head_at] |= was_active
+    active = seg.latch(sets, resets)
+    before = seg.prior(active)
+    before[seg.head_at] = was_active
     raised = ripe & ~before
-    by_tick_us = np.where(raised & line.by_tick(complete_us), complete_us, NEVER_US)
     return _Life(
         late=late,
         gone_us=gone_us,
@@ -203,8 +208,25 @@ def _life(part: _Part) -> _Life:
         raised=raised,
         cleared=resets & before,
         active=active,
-        tick_us=seg.hold(np.where(raised, by_tick_us, seg.join(tick_us, NEVER_US)), raised),
+        tick_us=_raised_by_tick(part, raised, complete_us, tick_us),
     )
+
+
+def _late(part: _Part, lacks: Bools, tick_us: Ints) -> Bools:
+    """Mark the first frame of a row that refutes what a tick raised before it came."""
+    line, seg = part.line, part.line.segments
+    if (tick_us == NEVER_US).all():
+        return np.zeros(len(seg), np.bool_)
+    return seg.first(lacks & ~seg.is_head & (line.t_us <= tick_us.take(seg.row)))
+
+
+def _raised_by_tick(part: _Part, raised: Bools, complete_us: Ints, tick_us: Ints) -> Ints:
+    """Return along the strip at which instant a tick raised what is active."""
+    line, seg = part.line, part.line.segments
+    if not raised.any():
+        return tick_us.take(seg.row)
+    by_tick_us = np.where(raised & line.by_tick(complete_us), complete_us, NEVER_US)
+    return seg.hold(np.where(raised, by_tick_us, seg.join(tick_us, NEVER_US)), raised)
 
 
 def _after(part: _Part, life: _Life) -> dict[str, NDArray[Any]]:
@@ -232,8 +254,10 @@ def _due_us(part: _Part, life: _Life) -> Ints:
 def _events(part: _Part, life: _Life, kept: Ints) -> Course:
     """List what happened; an update comes before an end that the same element brings later."""
     line = part.line
-    updated = np.flatnonzero(_updated(part, life))
+    updated = np.flatnonzero(_updated(part, life)) if part.updates is not None else _NONE
     turned = np.flatnonzero(life.raised | life.cleared)
+    if not len(turned) and not len(updated):
+        return _NOTHING
     at = np.concatenate([updated, turned])
     order = np.argsort(at, kind="stable")
     at, is_update = at[order], (np.arange(len(at)) < len(updated))[order]
@@ -252,26 +276,19 @@ def _events(part: _Part, life: _Life, kept: Ints) -> Course:
         known_us=np.where(is_update, line.t_us[at], turned_us + bridge_us),
         state={},
         due_us=at,
-        active=life.active,
     )
 
 
 def _updated(part: _Part, life: _Life) -> Bools:
     """Mark frames that have something new to tell of what was active before and still is then."""
     line = part.line
-    if part.updates is None:
-        return np.zeros(len(line.t_us), np.bool_)
     before = ~line.segments.is_head & line.segments.prior(life.active)
     over = life.late | (~part.holds & line.by_frame(life.gone_us + part.bridge_us))
-    return part.updates & before & ~over
+    return np.asarray(part.updates) & before & ~over
 
 
-def _quiet(state: State, prefix: str, size: int) -> Course:
-    none, nothing = np.empty(0, np.int64), np.empty(0, np.int8)
-    fields = {prefix + name: state[prefix + name] for name in ("onset_us", "aux_us", "phase")}
-    due_us = np.full(len(fields[prefix + "phase"]), NO_DUE_US)
-    active = np.zeros(size, np.bool_)
-    return Course(none, nothing, nothing, none, none, none, fields, due_us, active)
+def _quiet(state: State, prefix: str) -> Course:
+    return _NOTHING._replace(due_us=np.full(len(state[prefix + "phase"]), NO_DUE_US))
 
 
 class Evidence(NamedTuple):
@@ -301,7 +318,8 @@ class Judged:
     evidence
         What to tell; arrays are of the elements that it is asked for, thresholds may be scalars.
     confidence
-        ``Confidence`` per element, or one for all. A clear is always certain.
+        ``Confidence`` at the elements that it is asked for, or of each, or one for all. A clear is
+        always certain.
     prefix
         Of the window's fields in the state.
     updates
@@ -313,7 +331,7 @@ class Judged:
     window_us: Ints | int
     bridge_us: Ints | int
     evidence: Judging
-    confidence: NDArray[Any] | int = Confidence.CERTAIN
+    confidence: Callable[[Ints], NDArray[Any]] | NDArray[Any] | int = Confidence.CERTAIN
     prefix: str = ""
     updates: Bools | None = None
 
@@ -348,6 +366,8 @@ class ConditionDetector(ABC):
         after, due_us = dict(own), np.full(len(batch.now_us), NO_DUE_US)
         found: list[Transitions] = []
         for one in judged:
+            if is_quiet(state, one.holds, one.prefix):
+                continue
             course = follow(
                 state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates
             )
@@ -363,7 +383,7 @@ def tell(rule: Any, judged: Judged, course: Course, heard: Heard) -> Transitions
     at, k = course.at, len(course.at)
     kind = np.full(k, judged.kind)
     sure = judged.confidence
-    confidence = sure[at] if isinstance(sure, np.ndarray) else np.full(k, sure)
+    confidence = sure(at) if callable(sure) else np.full(k, limit_at(sure, at))
     columns = {
         "row": heard.line.segments.row[at],
         "nth": heard.line.segments.nth(at),

@@ -27,7 +27,7 @@ def test_either_suffices_and_the_other_says_how_sure(sensed, code, confidence):
     both = merged(np.array([1, sensed], np.int8), np.array([1, code], np.int8))
     assert both.holds.tolist() == [True, confidence is not None]
     if confidence is not None:
-        assert np.asarray(both.confidence()).tolist() == [CERTAIN, confidence]
+        assert both.confidence(np.arange(2)).tolist() == [CERTAIN, confidence]
     shown = both.criteria("code_05", np.array([1]))
     assert {name: values.tolist() for name, values in shown.items()} == {
         "sensed": [sensed],
@@ -38,4 +38,4 @@ def test_either_suffices_and_the_other_says_how_sure(sensed, code, confidence):
 def test_where_nothing_holds_there_is_nothing_to_be_sure_of():
     quiet = merged(np.zeros(3, np.int8), np.full(3, -1, np.int8))
     assert not quiet.holds.any()
-    assert quiet.confidence() == CERTAIN
+    assert quiet.confidence(np.arange(3)).tolist() == [CERTAIN] * 3

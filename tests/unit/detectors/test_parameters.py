@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.bank import ROOM_ROWS, Bank
+from detectors.bank import Bank
 from detectors.parameters import (
     LiftParams,
     ParamError,
@@ -93,17 +93,6 @@ def test_arrays_over_lifts_are_spread_over_a_strip_and_scalars_are_not():
 def test_keys_in_seconds_become_microseconds_and_sources_are_kept():
     assert chosen(Door, {"hold_s": 1.5, "of_another": 1}).hold_us == 1_500_000
     assert thresholds(Door)["hold_s"][1].source == "made up"
-
-
-def test_a_bank_beyond_its_room_keeps_every_state():
-    bank = Bank(ROOM_ROWS - 1)
-    frame = {"time_us": START_US, "zone": 1}
-    bank.adopt(bank.step(batch_of([0, ROOM_ROWS - 2], [frame, frame])))
-    before = bank.records([0, ROOM_ROWS - 2])
-    bank.grow(ROOM_ROWS + 1)
-    assert bank.n_rows == ROOM_ROWS + 1
-    assert bank.records([0, ROOM_ROWS - 2]).tobytes() == before.tobytes()
-    assert bank.records([ROOM_ROWS]).tobytes() == Bank(1).records([0]).tobytes()
 
 
 def test_the_version_of_the_parameters_stands_in_every_transition():
