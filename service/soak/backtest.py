@@ -64,8 +64,10 @@ class Backtest:
                 f"{len(self.differing_batches)} batches repeat to other transitions than stored: "
                 f"{self.differing_batches[:5]}"
             )
-        there = _found(self.stored)
-        wanted = {f for f in _found(self.derived) if f in there or f.t_us <= self._decided_us(f)}
+        there = _heard(_found(self.stored))
+        wanted = {
+            f for f in _heard(_found(self.derived)) if f in there or f.t_us <= self._decided_us(f)
+        }
         faults += [f"stored, yet not found by an uninterrupted run: {f}" for f in there - wanted]
         faults += [f"found by an uninterrupted run, yet not stored: {f}" for f in wanted - there]
         return faults
@@ -133,6 +135,11 @@ def fresh_core(fleet: Fleet, lane: int) -> LaneCore:
     core = LaneCore(AssembleParams(), {})
     core.grow(fleet.elevator_ids(lane), assemble.NOTHING_STORED)
     return core
+
+
+def _heard(found: set[Found]) -> set[Found]:
+    """Leave out silence: it asks whether we listened, and only the batches know that."""
+    return {f for f in found if f.kind is not FindingKind.TERMINAL_SILENT}
 
 
 def _found(transitions: Sequence[Transition]) -> set[Found]:
