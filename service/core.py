@@ -131,7 +131,7 @@ class LaneCore:
         """
         ordered = assemble.advance(self.order, frames, now_us)
         since_us = listening_since_us
-        deaf = Deaf(assemble.deaf_us(self.order, since_us), since_us)
+        deaf = Deaf(assemble.deaf_us(self.order, since_us, made=bool(len(frames))), since_us)
         if len(frames):
             outcome = self.bank.step(ordered.step, deaf=deaf)
         else:

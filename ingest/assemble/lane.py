@@ -136,14 +136,21 @@ def stream_times_us(
 
 
 def deaf_us(
-    state: LaneState, listening_since_us: int, ordered: Ordered | None = None
+    state: LaneState,
+    listening_since_us: int,
+    ordered: Ordered | None = None,
+    *,
+    made: bool = False,
 ) -> NDArray[np.int64]:
     """Return how long after its newest stepped frame a lift was no silent one, (n_rows,) [µs].
 
     We did not listen until ``listening_since_us``, an arrival time; or frames came that were late
-    (the first minute of a terminal that was restarted with its clock set back).
+    (the first minute of a terminal that was restarted with its clock set back). ``made``: counted
+    from when the frame was made, if that was earlier: the broker may have held it for us meanwhile.
     """
     arrival_us = _field_of_all(state, "arrival_us", ordered)
+    if made:
+        arrival_us = np.minimum(arrival_us, _field_of_all(state, "step_us", ordered))
     known = _field_of_all(state, "seq", ordered) != NO_SEQ
     counts_us = np.full(state.n_rows, listening_since_us)
     for row, oddity in state.order.oddities.items():
