@@ -192,8 +192,18 @@ def failing_stories(plan: Plan, detectors: list, *more: str) -> list[str]:
     """Run the stories of a plan with its detectors alone; return those that fail."""
     import pytest
 
+    from detectors.bank import Bank
+    from detectors.parameters import thresholds
+
+    known = {key for detector in detectors for key in thresholds(detector.params_type)}
+
+    def bank(n_rows: int, overrides: dict, heard_by: tuple) -> Bank:
+        """Make a bank; what is set for detectors that do not listen is left out."""
+        kept = {row: {k: v for k, v in o.items() if k in known} for row, o in overrides.items()}
+        return Bank(n_rows, kept, heard_by)
+
     story = importlib.import_module("tests.unit.detectors.story")
-    story.BANK = tuple(detectors)
+    story.BANK, story.Bank = tuple(detectors), bank
     noted = Noted(plan.left_out)
     pytest.main([*PYTEST, *more, *(str(ROOT / file) for file in plan.files)], [noted])
     return noted.failed

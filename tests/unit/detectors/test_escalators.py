@@ -324,6 +324,15 @@ def test_what_a_bouncing_contact_and_a_flickering_speed_do():
     assert unit.said(OVERSPEED) == [("raised", OVERSPEED, 2)]
 
 
+@pytest.mark.parametrize(("gap_s", "raised"), [(0.4, [0]), (0.5, [0]), (0.6, [0, 1.6])])
+def test_a_cover_that_falls_shut_for_half_a_second_is_one_finding(gap_s, raised):
+    unit = stairs()
+    unit.at(0, RUNS, cover_open=1)
+    unit.at(1, RUNS)
+    unit.at(1 + gap_s, RUNS, cover_open=1)
+    assert unit.raised(COVER) == raised
+
+
 def test_an_open_cover_is_told_at_once_while_running_and_late_while_standing():
     unit = stairs()
     unit.at(0, STANDS, cover_open=1)
