@@ -46,7 +46,8 @@ class SeenAlarm:
     known_us
         Arrival time at which whoever watches knew it; ``None`` = not known.
     window_us
-        Window that the rule applied, from the thresholds among its evidence; 0 without one.
+        For how long the condition had to hold, from the thresholds among its evidence; 0 without
+        one. A window in which events are counted is none: such a rule is satisfied at its onset.
     ended_us
         When the finding was cleared; ``None`` = it was not.
     clock_off_us
@@ -144,7 +145,7 @@ def _raised(seen: Seen, code: str) -> SeenAlarm:
         onset_us=t.onset_us,
         detected_us=t.t_us,
         known_us=seen.known_us,
-        window_us=int(t.thresholds.get(_WINDOW) or 0),
+        window_us=min(int(t.thresholds.get(_WINDOW) or 0), t.t_us - t.onset_us),
         clock_off_us=seen.clock_off_us,
         evidence=t.evidence(),
         confidence=t.confidence,

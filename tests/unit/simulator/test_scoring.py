@@ -252,6 +252,11 @@ def test_transitions_become_alarms():
     assert found[0].says("inside")
 
 
+def test_a_window_in_which_events_are_counted_delays_nothing():
+    found = alarms_of([transition(Change.RAISED, 100, 100)], {7: "A"})
+    assert found[0].window_us == 0
+
+
 def test_further_presses_of_one_event_are_no_doubles():
     presses = [
         transition(Change.RAISED, 100, 100, BUTTON, presses=1),
