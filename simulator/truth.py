@@ -116,6 +116,10 @@ class TruthLog:
         event = self._events[number]
         self._events[number] = replace(event, end_us=end_us, self_released=self_released)
 
+    def resume(self, number: int) -> None:
+        """Take back the end of an event: it goes on."""
+        self._events[number] = replace(self._events[number], end_us=None, self_released=False)
+
     def freeing(self, number: int, at_us: int) -> None:
         """Note that an event begins to end."""
         self._events[number] = replace(self._events[number], freeing_us=at_us)

@@ -146,6 +146,8 @@ class Cases:
         """Numbers of look-alikes that belong to no case, while they last."""
         self._in_special_mode: dict[int, int] = {}
         """Numbers of the true events of lifts that are not in normal service."""
+        self._back_in_service: dict[int, tuple[int, int]] = {}
+        """When each lift was last back in it [µs], and the number of the event that ended."""
         self._pressing: dict[int, tuple[Fault, int]] = {}
         self._told: dict[tuple[int, int], frozenset[str]] = {}
 
@@ -232,15 +234,24 @@ class Cases:
         self.cars.state["codes"][case.lift] |= bit
 
     def enter_mode(self, fault: Fault, mode: Mode, t_us: int) -> None:
-        """Put a lift into a service mode; out of normal service and back is one true event."""
+        """Put a lift into a service mode; out of normal service and back is one true event.
+
+        Whoever takes a lift out of service at the instant at which another hands it back goes on
+        with the same event: it was in normal service for no time at all.
+        """
         lift = fault.lift
         self.cars.state["mode"][lift] = mode
         if mode == Mode.NORMAL:
             number = self._in_special_mode.pop(lift, None)
             if number is not None:
                 self.truth.end(number, t_us)
+                self._back_in_service[lift] = t_us, number
         elif lift not in self._in_special_mode:
-            number = self.begin_alone(fault, FindingKind.SPECIAL_MODE, t_us)
+            back_us, number = self._back_in_service.get(lift, (None, -1))
+            if back_us == t_us:
+                self.truth.resume(number)
+            else:
+                number = self.begin_alone(fault, FindingKind.SPECIAL_MODE, t_us)
             self._in_special_mode[lift] = number
 
     def open_safety_circuit(self, case: Case, t_us: int) -> None:

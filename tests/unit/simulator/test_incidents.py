@@ -271,3 +271,21 @@ def test_every_cause_strikes_somewhere():
         struck |= {c.fault.cause for c in lived._world.incidents.cases.of.values()}
     assert set(CAUSES) - struck <= {Cause.OUT_OF_SERVICE, Cause.FIRE_RECALL, Cause.EARTHQUAKE}
     assert set(TIMED) <= set(CAUSES)
+
+
+def test_a_second_mechanic_who_takes_over_at_once_goes_on_with_the_same_special_mode():
+    script = tuple(
+        Fault(0, Cause.INSPECTION, START_US + at_s * SECOND_US, lasts_us=200 * SECOND_US)
+        for at_s in (60, 61)
+    )
+    fleet = Fleet(
+        FleetSpec(START_US, 1, script=script, terminals=(replace(COUPLED, lifts=(0,)),)), 5
+    )
+    own = fleet.frames_until(START_US + 1200 * SECOND_US)
+    [event] = [e for e in fleet.truth() if e.kind is Kind.SPECIAL_MODE]
+    special = own["time_us"][own["mode"] == Mode.INSPECTION]
+    assert event.onset_us == special[0]
+    assert special[-1] - special[0] > 400 * SECOND_US
+    assert event.end_us > special[-1]
+    within = (own["time_us"] >= event.onset_us) & (own["time_us"] < event.end_us)
+    assert (own["mode"][within] == Mode.INSPECTION).all()
