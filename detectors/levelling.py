@@ -2,8 +2,10 @@
 
 Decides two kinds: a car that stands too far from where its landing is known to be (平层不准), and
 one that runs back to the same landing again and again (频繁再平层). Where landings are, and which
-heights can be trusted for that, ``landing_heights`` says. What it leaves to others: cars that leave
-the zone with open doors (``open_doors``), slow trends of the error.
+heights can be trusted for that, ``landing_heights`` says. A car that seems to be in the zone of a
+landing farther away than any zone reaches is not off that landing: its zone switch, its floor or
+its height is wrong. What it leaves to others: cars that leave the zone with open doors
+(``open_doors``), slow trends of the error.
 """
 
 from collections.abc import Mapping
@@ -43,6 +45,8 @@ class LevellingParams(LiftParams):
         How far beside its landing a car may stop, and stand while people get in and out [m].
     levelling_noise_m
         How much the height, and what is known of the landing, may err [m].
+    zone_reach_m
+        Farther from its landing a car is not in the zone, whatever its switch says [m].
     landing_sure_stops
         So many stops in a row must agree before a landing is known.
     stopping_window_us, holding_window_us
@@ -64,6 +68,10 @@ class LevellingParams(LiftParams):
     levelling_noise_m: Any = field(
         default=0.003,
         metadata=plain("levelling_noise_m", 0, 1, "f4", "encoder 1 mm, landing known to 1-2 mm"),
+    )
+    zone_reach_m: Any = field(
+        default=0.35,
+        metadata=plain("zone_reach_m", 0.05, 2, "f4", "EN 81-20, 5.3.8: at most ± 0.35 m"),
     )
     landing_sure_stops: Any = field(
         default=5, metadata=plain("landing_sure_stops", 1, 14, "i4", "practice")
@@ -93,6 +101,7 @@ class LevellingDetector(ConditionDetector):
     """The rules of levelling."""
 
     name = "levelling"
+    version = "2"
     kinds = (FindingKind.LEVELLING_INACCURACY, FindingKind.FREQUENT_RELEVELLING)
     layout = (
         *window_fields("off_"),
@@ -150,7 +159,9 @@ def _stops(state: State, heard: Heard, params: LevellingParams, car: Motion) -> 
         fields = {name: state[name] for name in ("landings_m", "stops")}
     marks = np.zeros(len(seg), np.bool_)
     marks[at] = True
-    landing_m = seg.hold(landing_m, marks | (leaves & ~seg.is_head))
+    # Another floor is another landing, even if the zone switch saw no way between them.
+    elsewhere = seg.changes(floor)
+    landing_m = seg.hold(landing_m, marks | elsewhere | (leaves & ~seg.is_head))
     last = seg.last_at
     return _Stops(
         parked, landing_m, {**fields, "travels": travels[last], "landing_m": landing_m[last]}
@@ -164,9 +175,10 @@ def _off(
     seg, stops = heard.segments, _stops(state, heard, params, car)
     error_m = heard.held("height_m") - stops.landing_m
     size_m = np.abs(error_m)
+    size_m[size_m > params.zone_reach_m] = np.nan
     leaves = car.moves & (heard.held("zone") == 0)
     opened = kept(seg, state["opened"], apart(heard.held("door")), leaves)
-    level = leaves | (size_m <= params.stopping_error_m) | np.isnan(error_m)
+    level = leaves | (size_m <= params.stopping_error_m) | np.isnan(size_m)
     beyond = stops.parked & (size_m > params.stopping_error_m + params.levelling_noise_m)
     stopped_off = kept(seg, state["stopped_off"], beyond & ~opened, level)
     beyond = stops.parked & (size_m > params.holding_error_m + params.levelling_noise_m)
@@ -190,6 +202,7 @@ def _off(
                 "stopping_error_m": limit_at(params.stopping_error_m, at),
                 "holding_error_m": limit_at(params.holding_error_m, at),
                 "noise_m": limit_at(params.levelling_noise_m, at),
+                "zone_reach_m": limit_at(params.zone_reach_m, at),
             },
         )
 

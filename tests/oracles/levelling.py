@@ -13,8 +13,8 @@ VALUES = {
     "speed_mps": (0.0, 0.0, 0.0, 0.03, 1.5),
     "zone": (1, 1, 0),
     "door": (2, 2, 2, 4, 0),
-    "floor": (3, 3, 3, 3, 3, 3, 35),
-    "height_m": (9.0, 9.0, 9.0, 9.0, 9.004, 9.035, 9.022, 9.035),
+    "floor": (3, 3, 3, 3, 3, 3, 4, 35),
+    "height_m": (9.0, 9.0, 9.0, 9.0, 9.004, 9.035, 9.022, 9.035, 9.6),
     "unit": (0,),
     "mode": (1,),
 }
@@ -36,6 +36,7 @@ class Rules:
     stopping_error_m: float = 0.010
     holding_error_m: float = 0.020
     levelling_noise_m: float = 0.003
+    zone_reach_m: float = 0.35
     stopping_window_s: float = 1
     holding_window_s: float = 10
     landing_sure_stops: int = 5
@@ -73,7 +74,10 @@ class Oracle(Listener):
         self.leaves = self.moves and zone == 0
         self.parked = self.stands and zone == 1
         if self.leaves:
-            self.travels, self.landing = True, None
+            self.travels = True
+        if self.leaves or self.get("floor") != self.floor_before:
+            self.landing = None
+        self.floor_before = self.get("floor")
         measured = self.parked and "height_m" in told and self.get("floor") is not None
         if measured and self.travels:
             self.travels = False
@@ -101,6 +105,8 @@ class Oracle(Listener):
         height, error = self.get("height_m"), None
         if height is not None and self.landing is not None:
             error = abs(np.float32(height) - self.landing)
+            if error > np.float32(rules.zone_reach_m):
+                error = None
         if self.leaves or error is None or error <= stopping:
             self.stopped_off = self.sagged = False
         elif self.parked:

@@ -112,6 +112,37 @@ def test_a_height_from_before_the_stop_is_not_judged():
     assert lift.raised(OFF) == []
 
 
+def test_a_zone_switch_that_sticks_makes_no_landing_of_the_whole_shaft():
+    """It is stuck at true from the stop on: the car goes to other floors and back, in the zone."""
+    lift, at_s = learned()
+    for i, (floor, height_m) in enumerate(((5, 15.0), (4, 12.035), (6, 18.0))):
+        lift.at(at_s + 60 * i, {**STANDS, "car": 1, "speed_mps": 1.5}, height_m=height_m - 1)
+        lift.at(at_s + 60 * i + 10, STANDS, floor=floor, height_m=height_m)
+        lift.at(at_s + 60 * i + 20, STANDS, floor=floor, height_m=height_m, door=4)
+    lift.wait_until(at_s + 300)
+    assert lift.raised(OFF) == []
+
+
+def test_a_trip_that_was_not_heard_ends_at_another_landing():
+    lift, at_s = learned()
+    lift.at(at_s + 600, STANDS, floor=7, height_m=21.0)
+    lift.wait_until(at_s + 700)
+    assert lift.raised(OFF) == []
+
+
+def test_a_frozen_floor_does_not_put_a_car_beside_a_landing_it_is_not_near():
+    lift, at_s = learned()
+    stops_at(lift, at_s, 15.0)
+    stops_at(lift, at_s + TRIP_S, 11.6)
+    assert lift.raised(OFF) == []
+
+
+def test_a_stop_far_off_and_still_in_the_zone_is_found():
+    lift, at_s = learned()
+    stops_at(lift, at_s, 12.3)
+    assert lift.raised(OFF) == [at_s + 11.0]
+
+
 # ------------------------------------------------------------------ back to the landing
 
 
