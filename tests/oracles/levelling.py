@@ -146,8 +146,3 @@ class Oracle(Listener):
         window = self.windows[OFF]
         window.update = lambda time: None
         super().frame(frame)
-
-    def tell(self, kind, change, time, onset, reason):
-        super().tell(kind, change, time, onset, reason)
-        if kind == BACK:
-            self.found[-1]["returns"] = self.returns
