@@ -327,7 +327,7 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.ZONE_SWITCH_STUCK: (FindingKind.ZONE_SWITCH_FAULT,),
     Cause.ZONE_SWITCH_FLAPPING: (FindingKind.ZONE_SWITCH_FAULT,),
     Cause.FLOOR_FROZEN: (FindingKind.FLOOR_FROZEN,),
-    Cause.ACCELEROMETER_DEAD: (FindingKind.ACCELEROMETER_DEAD,),
+    Cause.ACCELEROMETER_DEAD: (FindingKind.ACCELEROMETER_DEAD, FindingKind.IMPLAUSIBLE_FRAMES),
     Cause.SPEED_WRONG: (FindingKind.SPEED_IMPLAUSIBLE,),
     Cause.FRAMES_CONTRADICT: (FindingKind.IMPLAUSIBLE_FRAMES,),
     Cause.TERMINAL_SILENT: (FindingKind.TERMINAL_SILENT,),

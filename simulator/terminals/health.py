@@ -16,6 +16,7 @@ from simulator.terminals.losses import LOSSES
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import Plan, Presence, Terminal
 from simulator.world.knowledge import effects
+from telemetry.findings import FindingKind
 
 FALSIFIED: Final[Mapping[Cause, tuple[str, ...]]] = MappingProxyType({
     Cause.PRESENCE_STUCK_ON: ("passenger",),
@@ -87,7 +88,9 @@ class Health:
             )
             for fault in self.faults
             for kind in MAKES[fault.what]
-            if fault.from_us < now_us and (fault.because is None or self._effects(fault))
+            if fault.from_us < now_us
+            and (fault.because is None or self._effects(fault))
+            and self._makes(fault, kind)
         ]
 
     def look_alikes(self, now_us: int) -> list[LookAlike]:
@@ -104,6 +107,16 @@ class Health:
             for fault in self.faults
             if fault.what in LOOKS_LIKE and fault.from_us < now_us
         ]
+
+    def _makes(self, fault: SensorFault, kind: FindingKind) -> bool:
+        """Tell whether a fault makes that kind true at its lift.
+
+        A dead accelerometer lets a terminal that feels motion by nothing else call its car still
+        while floors go by: its frames contradict themselves. A coupled one has its controller.
+        """
+        if fault.what is Cause.ACCELEROMETER_DEAD and kind is FindingKind.IMPLAUSIBLE_FRAMES:
+            return self._terminal(fault) is not Terminal.COUPLED
+        return True
 
     def _terminal(self, fault: SensorFault) -> Terminal:
         return Terminal(int(self.plan.terminal[fault.unit]))

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import MAKES, SECOND_US, Cause, Fault
 from simulator.faults.draw import YEAR_US
 from simulator.faults.sensors import (
     FAULT_RATES,
@@ -92,11 +92,21 @@ def test_within_its_interval_a_fault_changes_what_its_truth_says(what, terminal)
     changed = {n for n in COLUMN_NAMES if (sick[n] != well[n])[during].any()}
     fleet = Fleet(spec_of(terminal, sensor_faults=(fault(what),)), 5)
     fleet.frames_until(END_US)
-    [event] = [e for e in fleet.truth() if e.kind >= FindingKind.TERMINAL_SILENT]
+    events = [e for e in fleet.truth() if e.kind >= FindingKind.TERMINAL_SILENT]
+    [event] = [e for e in events if e.kind is MAKES[what][0]]
     assert changed == set(event.effects)
     assert set(event.effects) <= set(effects(terminal, Presence.PIR, FALSIFIED[what]))
     assert (event.onset_us, event.end_us) == (FROM_US, TO_US)
     assert (event.terminal, event.lift, event.people) == (terminal.slug, SICK, 0)
+
+
+@pytest.mark.parametrize("terminal", list(Terminal))
+def test_a_box_that_calls_a_riding_car_still_contradicts_itself(terminal):
+    fleet = Fleet(spec_of(terminal, sensor_faults=(fault(Cause.ACCELEROMETER_DEAD),)), 5)
+    fleet.frames_until(END_US)
+    kinds = [e.kind for e in fleet.truth() if e.cause == Cause.ACCELEROMETER_DEAD]
+    contradicts = [] if terminal is Terminal.COUPLED else [FindingKind.IMPLAUSIBLE_FRAMES]
+    assert kinds == [FindingKind.ACCELEROMETER_DEAD, *contradicts]
 
 
 def test_a_stuck_presence_sensor_tells_one_value():
