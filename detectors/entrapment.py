@@ -65,7 +65,7 @@ class EntrapmentDetector:
     """The entrapment rule, both classes."""
 
     name: str = "entrapment"
-    version: str = "2"
+    version: str = "3"
     kinds: tuple[FindingKind, ...] = (
         FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
         FindingKind.ENTRAPMENT_AT_LANDING,

@@ -80,7 +80,8 @@ def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     line, seg = heard.line, heard.segments
     doors = openings(state, line, heard.held("door"), heard.held("zone"), params.release_hold_us)
     rest = _motion(heard, params.moving_speed_mps)
-    stop_begins = _stop_begins(seg, rest.at_rest, doors)
+    elsewhere = _elsewhere(heard, params.silent_after_us)
+    stop_begins = _stop_begins(seg, rest.at_rest, doors, elsewhere)
     called, press_unanswered = _called(state, heard, doors, stop_begins)
     people = presence(state, heard, rest, doors, called, params)
     stop_mode = seg.hold(seg.headed(heard.held("mode"), state["stop_mode"]), stop_begins)
@@ -124,10 +125,23 @@ def _motion(heard: Heard, moving_speed_mps: Any) -> Rest:
     return Rest(stopped, doubtful, stopped | doubtful, moving)
 
 
-def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings) -> Bools:
-    """Mark first stopped frames: after motion, and when doors that let people out leave open."""
+def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings, elsewhere: Bools) -> Bools:
+    """Mark first stopped frames: after motion, heard or not, or after doors let people out."""
     reopened = seg.prior(doors.believed) & ~doors.standing
-    return at_rest & (~seg.prior(at_rest) | reopened) & ~seg.is_head
+    return at_rest & (~seg.prior(at_rest) | reopened | elsewhere) & ~seg.is_head
+
+
+def _elsewhere(heard: Heard, silent_after_us: Any) -> Bools:
+    """Mark frames that end a silence in which the car has evidently moved."""
+    seg, line = heard.segments, heard.line
+    silent = line.told & (line.t_us - seg.prior(heard.seen_us) > silent_after_us)
+    moved = np.zeros(len(seg), np.bool_)
+    if not silent.any():
+        return moved
+    for name in ("zone", "floor"):
+        now, before = heard.held(name), heard.prior(name)
+        moved |= (now != before) & (now != UNKNOWN) & (before != UNKNOWN)
+    return silent & moved
 
 
 def _called(state: State, heard: Heard, doors: Openings, stop_begins: Bools) -> tuple[Bools, Bools]:

@@ -91,6 +91,7 @@ class Oracle:
     moving: bool = False
     tried: bool = False  # the doors began to open in this stop
     stop_mode: Any = None
+    moved_unheard: bool = False  # in a silence that this frame ends
     called: bool = False
     down: bool = False  # the button
     unanswered: bool = False  # its press: no doors have let people out since
@@ -114,10 +115,14 @@ class Oracle:
             self.time_passes(time, told_there=False)
         self.last_time = time
         silent_until = None if self.last_seen is None else self.silent_from()
+        before = [self.told.get(name) for name in ("zone", "floor")]
         heard = self.hear(frame)
+        now = [self.told.get(name) for name in ("zone", "floor")]
+        moved = any(a != b and None not in (a, b) for a, b in zip(before, now, strict=True))
         after_silence = heard and silent_until is not None and time > silent_until
         if heard:
             self.last_seen = time
+        self.moved_unheard = bool(after_silence and moved)
         self.judge(time, after_silence)
         if heard:
             self.time_passes(time, told_there=True)
@@ -182,7 +187,7 @@ class Oracle:
         was_at_rest = self.stopped or self.doubtful
         self.judge_motion()
         at_rest = self.stopped or self.doubtful
-        begins = at_rest and (not was_at_rest or left_open_doors)
+        begins = at_rest and (not was_at_rest or left_open_doors or self.moved_unheard)
         if begins:
             self.stop_mode = self.told.get("mode")
             self.called = False

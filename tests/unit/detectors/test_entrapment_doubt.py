@@ -146,6 +146,32 @@ def test_one_that_no_longer_shows_anybody_does_not():
     assert lift.raised() == [HOUR_S]
 
 
+def test_who_moved_a_car_unheard_is_judged_by_the_mode_in_which_he_is_found():
+    """The terminal falls silent at a landing and comes back while a mechanic is at work."""
+    lift = RescueLift()
+    lift.at(0, COUPLED, passenger=0, load_pct=0.0, floor=2)
+    lift.at(HOUR_S, COUPLED, zone=0, floor=9, mode=Mode.INSPECTION)
+    lift.alive_until(HOUR_S + 600)
+    assert not lift.found
+
+
+@pytest.mark.parametrize("mode", [Mode.NORMAL, None])
+def test_whoever_is_found_between_landings_after_a_silence_is_trapped(mode):
+    lift = RescueLift()
+    lift.at(0, COUPLED, passenger=0, load_pct=0.0, floor=2)
+    lift.at(HOUR_S, COUPLED, zone=0, floor=9, mode=mode)
+    lift.every(15, HOUR_S + 15, HOUR_S + 60, COUPLED, zone=0, floor=9, mode=mode)
+    assert lift.raised() == [HOUR_S + 30]
+
+
+def test_a_mechanic_who_comes_to_a_car_that_stands_where_it_stood_changes_nothing():
+    lift = RescueLift()
+    lift.at(0, COUPLED, zone=0, floor=9, passenger=1)
+    lift.at(20, COUPLED, zone=0, floor=9, passenger=1)
+    lift.at(100, COUPLED, zone=0, floor=9, mode=Mode.INSPECTION)
+    assert lift.raised() == [30]
+
+
 def test_a_heartbeat_of_thirty_seconds_is_no_silence():
     lift = RescueLift()
     for beat_s in range(0, 61, 30):
