@@ -34,6 +34,8 @@ STEP_MOST_US: Final = 3_000_000
 MOST: Final = 255
 _READINGS: Final = "practice: 2.5 times the error of two barometer readings (0.83 m each)"
 
+_PACE: Final = "practice: more than the quarter by which time lags after a clock was set back"
+
 
 @dataclass(frozen=True, slots=True)
 class SpeedImplausibleParams(LiftParams):
@@ -41,8 +43,8 @@ class SpeedImplausibleParams(LiftParams):
 
     off_m: float = field(default=3.0, metadata=plain("speed_way_off_m", 0.1, 100, "f8", _READINGS))
     off_pct: float = field(
-        default=25.0,
-        metadata=plain("speed_way_off_pct", 1, 1000, "f8", "practice: coarse retrofit sensors"),
+        default=30.0,
+        metadata=plain("speed_way_off_pct", 1, 1000, "f8", _PACE),
     )
     runs: int = field(
         default=3, metadata=plain("speed_way_runs", 1, 250, "i8", "practice: three in a row")
@@ -62,6 +64,7 @@ class SpeedImplausibleDetector(ConditionDetector):
     """See the module."""
 
     name = "speed_implausible"
+    version = "2"
     kinds = (FindingKind.SPEED_IMPLAUSIBLE,)
     layout = (
         Field("way_um", "i8", 0),

@@ -14,7 +14,7 @@ NAN = float("nan")
 @dataclass
 class Rules:
     speed_way_off_m: float = 3
-    speed_way_off_pct: float = 25
+    speed_way_off_pct: float = 30
     speed_way_runs: int = 3
 
 

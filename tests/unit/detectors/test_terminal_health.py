@@ -117,6 +117,13 @@ def test_the_right_speed_fits():
     assert lift.said(SPEED) == []
 
 
+def test_frames_that_are_stepped_at_three_quarters_of_their_pace_are_no_wrong_speed():
+    """As after a clock was set back (ingest.assemble.stream)."""
+    lift = Lift()
+    trips(lift, 10, 0.7495)
+    assert lift.said(SPEED) == []
+
+
 def test_short_runs_decide_nothing():
     lift = Lift()
     trips(lift, 20, 1.5, climb_m=2.0)
