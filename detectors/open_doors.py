@@ -4,8 +4,9 @@ Decides two findings. *Unintended movement* (开门走车, code 05): doors that 
 were not closed since, and the car is outside the zone, standing or creeping. *Doors open while
 running*: the car moves outside the zone with open doors, and they were shut earlier on this run, or
 it creeps. Inside the zone advance opening and relevelling are legal, so what happens there is no
-finding. Doors that merely seem open all the time, from a switch that sticks, are decided elsewhere
-(``door_switch_fault``); the conditions here are such that they look like neither.
+finding. A frame of which car, speed, doors or zone could not be used contradicts itself; the rest
+of it makes no doors part. Doors that merely seem open all the time, from a switch that sticks, are
+decided elsewhere (``door_switch_fault``); the conditions here are such that they look like neither.
 """
 
 from collections.abc import Mapping
@@ -30,10 +31,12 @@ from detectors.windows import (
     tri,
     window_fields,
 )
-from telemetry.columns import Mode
+from telemetry.columns import QUALITY_BIT, Mode
 from telemetry.findings import FindingKind
 
 CODE_UNINTENDED = 5
+_SEEN_BY = sum(1 << QUALITY_BIT[key] for key in ("car", "speed", "door", "zone"))
+"""Bits of the wire keys by which it is seen that doors part on a ride."""
 _FLAPS = "practice: a chattering switch keeps a wrong value for at most a frame, 1 s"
 
 
@@ -75,6 +78,7 @@ class OpenDoorsDetector(ConditionDetector):
     """The rules of cars with open doors."""
 
     name = "open_doors"
+    version = "2"
     kinds = (FindingKind.UNINTENDED_MOVEMENT, FindingKind.DOORS_OPEN_WHILE_RUNNING)
     layout = (
         *window_fields("away_"),
@@ -149,10 +153,10 @@ def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
     by_hand = heard.held("mode") == Mode.INSPECTION
     outside = (zone == 0) & ~by_hand & is_open
     away = outside & stood_open & moved & (creeps | at.stands)
+    refused = seg.at_frames(((heard.frames["quality"] & _SEEN_BY) != 0) & heard.mine)
     # A car that passes a landing with parted doors is not about to open them there.
-    parted = kept(
-        seg, state["parted"], outside & at.moves & shut_on_run, ~is_open | ~at.moves | by_hand
-    )
+    parts = outside & at.moves & shut_on_run & ~refused
+    parted = kept(seg, state["parted"], parts, ~is_open | ~at.moves | by_hand | refused)
     seen = known(door) & known(zone) & (at.moves | at.stands)
     return _Car(
         motion=at,

@@ -2,10 +2,11 @@
 
 Decides by speeds that were told, never by one alone: a single reading may be a spike. What makes it
 a finding is a second reading, or a car that comes to stand outside the zone right after the first,
-as its governor would make it. A speed that the height contradicts is none, and a terminal without a
-steady height is not believed on readings alone while its last fast runs ended at a landing as if
-nothing had been: then its scale is wrong, which ``speed_implausible`` says. A lift whose rated
-speed nobody knows is not judged.
+as its governor would make it. A speed that the height contradicts is none. A terminal without a
+steady height is not believed on readings alone if they are beyond what any governor lets pass and
+the car just runs on, nor while its last fast runs ended at a landing as if nothing had been: then
+its scale is wrong, which ``speed_implausible`` says. A lift whose rated speed nobody knows is not
+judged.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,9 @@ from telemetry.findings import Confidence, FindingKind
 HEIGHT_AGREES: Final = 0.95
 """The way between two readings must be this part of what the limit would make of it: readings are
 not taken at one instant; a car at its rated speed makes 0.87 of it."""
+GOVERNOR_LEAST_MPS: Final = 1.5
+"""No governor lets a car run faster than this, or 1.25 v + 0.25 / v if that is more, at a rated
+speed of v (EN 81-20, 5.6.2.2.1.1, progressive safety gear)."""
 TRUSTED_STOPS: Final = 20
 """After so many stops without a fast run a scale is believed again (practice)."""
 
@@ -103,6 +107,7 @@ class OverspeedDetector(ConditionDetector):
     """The rule of overspeed."""
 
     name = "overspeed"
+    version = "2"
     kinds = (FindingKind.OVERSPEED,)
     layout = (*WINDOW_FIELDS, *_OWN_FIELDS)
     params_type = OverspeedParams
@@ -137,6 +142,7 @@ class _Run(NamedTuple):
     since_us: Ints
     height_agrees: NDArray[np.int8]
     trusted: Bools
+    passed: Bools
     confirmed: Bools
     stopped: Bools
     after: dict[str, NDArray[Any]]
@@ -158,12 +164,14 @@ def _run(state: State, heard: Heard, params: OverspeedParams) -> _Run:
     after_fast = arrives & seg.prior(fast_on_run)
     stops = seg.count_since(arrives & ~after_fast, after_fast, state["stops"].astype(np.int64))
     trusted = stops >= TRUSTED_STOPS
-    believed = (agrees == 1) | ((agrees == UNKNOWN) & trusted)
+    passed = car.speed_mps <= _governor_mps(params.rated_speed_mps)
+    believed = (agrees == 1) | ((agrees == UNKNOWN) & trusted & passed)
     apart = t_us - since_us >= params.overspeed_apart_us
     confirmed = kept(seg, state["confirmed"], told & apart & believed, ~fast)
     outside = car.stands & (zone == 0)
     soon = t_us - last_us <= params.overspeed_stop_us
-    stopped = kept(seg, state["stopped"], seg.rises(outside) & soon, ~outside)
+    by_governor = seg.rises(outside) & soon & (trusted | (agrees == 1))
+    stopped = kept(seg, state["stopped"], by_governor, ~outside)
     after = {
         "fast_since_us": np.where(fast, since_us, NEVER_US),
         "fast_last_us": np.where(soon, last_us, NEVER_US),
@@ -175,8 +183,13 @@ def _run(state: State, heard: Heard, params: OverspeedParams) -> _Run:
         "stops": np.minimum(stops, TRUSTED_STOPS).astype(np.uint8),
     }
     return _Run(
-        car.speed_mps, limit_mps, fast, since_us, agrees, trusted, confirmed, stopped, after
+        car.speed_mps, limit_mps, fast, since_us, agrees, trusted, passed, confirmed, stopped, after
     )
+
+
+def _governor_mps(rated_mps: Any) -> Any:
+    """Return the speed at which every governor has acted [m/s]; NaN where none is rated."""
+    return np.maximum(1.25 * rated_mps + 0.25 / rated_mps, GOVERNOR_LEAST_MPS)
 
 
 def _nothing_known(state: State) -> bool:
@@ -200,6 +213,7 @@ def _nothing(state: State, seg: Segments, speed_mps: NDArray[Any], limit_mps: An
         since_us=np.full(size, NEVER_US),
         height_agrees=after["height_agrees"],
         trusted=~none,
+        passed=~none,
         confirmed=none,
         stopped=none,
         after=after,
@@ -238,6 +252,7 @@ def _evidence(heard: Heard, run: _Run, params: OverspeedParams) -> Judging:
                 "height_agrees": run.height_agrees[at],
                 "stopped_outside_zone": tri(run.stopped[at]),
                 "scale_trusted": tri(run.trusted[at]),
+                "within_governor": tri(run.passed[at], unknown),
             },
             {
                 "speed_mps": run.speed_mps[at],

@@ -3,7 +3,8 @@
 Decides from runs: a car that went to another landing must have left the door zone and must have
 opened its doors, and somebody must have come or gone within a few runs. What does not change over
 enough of them is stuck. A door or zone switch that changes more often in a minute than doors and
-cars can is flapping. What a stuck sensor means to other findings is ``doubt``'s.
+cars can is flapping; one that changes as floors go by follows a car that moves, whatever ``car``
+says. What a stuck sensor means to other findings is ``doubt``'s.
 
 Invariants: a column that is never told is never found fault with; each sensor is judged by columns
 other than its own, so two that are stuck together (zone and floor) are not found.
@@ -89,6 +90,7 @@ class StuckSensorsDetector(ConditionDetector):
     """Four sensors, one rule each; see the module."""
 
     name = "stuck_sensors"
+    version = "2"
     kinds = (
         FindingKind.PRESENCE_SENSOR_STUCK,
         FindingKind.DOOR_SWITCH_FAULT,
@@ -166,16 +168,20 @@ def _counts(state: State, heard: Heard, runs: _Runs) -> dict[str, Ints]:
 
 
 def _flaps(state: State, heard: Heard) -> dict[str, Ints]:
-    """Count closings of the door, and changes of the zone of a standing car, in this minute."""
+    """Count closings of the door, and changes of the zone at one floor, in this minute.
+
+    A floor that changes tells of a car that moves, even where a dead accelerometer calls it still.
+    """
     seg, car = heard.segments, heard.held("car")
     door, zone = heard.held("door"), heard.held("zone")
     minute = heard.turns(MINUTE_US)
     closes = seg.rises(door == int(Door.CLOSED)) & (seg.prior(door) != UNKNOWN)
     stands = (car == 0) & (seg.prior(car) == 0)
+    passes = seg.changes(heard.held("floor"))
     flips = seg.changes(zone) & (seg.prior(zone) != UNKNOWN) & stands
     return {
         "door_flaps": seg.count_since(closes, minute, state["door_flaps"]),
-        "zone_flaps": seg.count_since(flips, minute, state["zone_flaps"]),
+        "zone_flaps": seg.count_since(flips & ~passes, minute | passes, state["zone_flaps"]),
     }
 
 

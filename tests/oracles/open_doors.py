@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from telemetry.columns import QUALITY_BIT
 from tests.oracles.lift_listener import Listener, merged
 from tests.oracles.windowed import us
 
@@ -11,6 +12,7 @@ VALUES = {
     "speed_mps": (0.0, 0.0, 0.3, 0.3, -0.39, 1.5),
     "door": (2, 4, 4, 4, 1, 3, 0, 5, 6),
     "codes": ((), (), (5,), (41,)),
+    "quality": (0, 0, 0, 1 << QUALITY_BIT["speed"], 1 << QUALITY_BIT["load"]),
 }
 SHORT = {
     "unintended_movement_window_s": 1,
@@ -42,6 +44,11 @@ class Oracle(Listener):
         self.window(UNINTENDED, us(rules.unintended_movement_window_s), bridge)
         self.window(RUNNING_OPEN, us(rules.doors_open_running_window_s), 0)
 
+    def frame(self, frame):
+        bits = frame.get("quality", 0) if frame.get("unit", 0) == 0 else 0
+        self.refused = any(bits >> QUALITY_BIT[k] & 1 for k in ("car", "speed", "door", "zone"))
+        super().frame(frame)
+
     def look(self, time, told):
         zone, door = self.get("zone"), self.get("door")
         self.open, shut = door in (1, 3, 4, 6), door in (2, 5)
@@ -64,7 +71,7 @@ class Oracle(Listener):
         self.sensed = bool(away) if can_tell else None
         holds, self.sure = merged(self.sensed, self.code(5))
         self.windows[UNINTENDED].judged(time, holds)
-        if not self.open or not self.moves or self.get("mode") == 2:
+        if not self.open or not self.moves or self.get("mode") == 2 or self.refused:
             self.parted = False
         elif outside and self.shut_on_run:
             self.parted = True

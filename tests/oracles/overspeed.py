@@ -51,6 +51,11 @@ class Oracle(Listener):
             return None
         return self.speed > self.limit
 
+    def lets_pass(self):
+        """Whether a governor may not have acted yet (EN 81-20)."""
+        rated = self.rules.rated_speed_mps
+        return self.speed <= max(1.5, 1.25 * rated + 0.25 / rated)
+
     def look(self, time, told):
         height = float(np.float32(told["height_m"])) if "height_m" in told else None
         reading = bool(self.fast()) and "speed_mps" in told
@@ -61,12 +66,15 @@ class Oracle(Listener):
         self.last = time if reading else self.last
         self.agrees = self.by_height(time, height)
         self.arrive(reading)
-        believed = self.agrees or (self.agrees is None and self.stops >= 20)
+        believed = self.agrees or (
+            self.agrees is None and self.stops >= 20 and reading and self.lets_pass()
+        )
         if reading and believed and time - self.since >= us(self.rules.overspeed_apart_s):
             self.confirmed = True
         recent = self.last is not None and time - self.last <= us(self.rules.overspeed_stop_s)
         outside = self.stands and self.get("zone") == 0
-        self.stopped = outside and (self.stopped or (recent and not self.was_outside))
+        braked = recent and not self.was_outside and (self.agrees or self.stops >= 20)
+        self.stopped = outside and bool(self.stopped or braked)
         self.was_outside = outside
         self.windows[OVERSPEED].judged(time, self.confirmed or self.stopped)
 

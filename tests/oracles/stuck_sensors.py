@@ -83,7 +83,9 @@ class Oracle(Listener):
         if self.now("door") == CLOSED and self.was("door") not in (CLOSED, -1):
             self.flaps["door"] += 1
         stands = self.now("car") == 0 and self.was("car") == 0
-        if stands and self.was("zone") != -1 and self.now("zone") != self.was("zone"):
+        if self.now("floor") != self.was("floor"):
+            self.flaps["zone"] = 0
+        elif stands and self.was("zone") != -1 and self.now("zone") != self.was("zone"):
             self.flaps["zone"] += 1
 
     def count_run(self):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from telemetry.columns import QUALITY_BIT
 from telemetry.findings import Confidence, FindingKind
 from tests.unit.detectors.story import Lift
 
@@ -108,6 +109,14 @@ def test_doors_that_part_on_a_ride(lift):
     lift.wait_until(30)
     assert lift.said(RUNS) == [("raised", RUNS, 12), ("cleared", RUNS, 15)]
     assert not lift.said(AWAY)
+
+
+def test_a_frame_whose_speed_cannot_be_parts_no_doors(lift):
+    lift.at(0, SHUT)
+    lift.at(1, RIDE)
+    nonsense = {**RIDE, "door": 4, "speed_mps": None, "quality": 1 << QUALITY_BIT["speed"]}
+    lift.every(1, 10, 40, nonsense)
+    assert not lift.said(AWAY, RUNS)
 
 
 def test_passing_a_landing_with_parted_doors_is_the_same_run(lift):

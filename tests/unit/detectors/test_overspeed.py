@@ -85,14 +85,34 @@ def test_one_reading_and_another_stop_are_none(lift, after_s, zone):
 
 def test_a_wrong_scale_is_believed_once(lift):
     for trip in range(30):
-        lift.every(1, trip * 60, trip * 60 + 5, RIDE, speed_mps=2.9)
+        lift.every(1, trip * 60, trip * 60 + 5, RIDE, speed_mps=2.6)
         lift.at(trip * 60 + 10, RIDE, car=0, zone=1)
     assert lift.raised(OVERSPEED) == [1]
     for trip in range(30, 51):
         lift.every(1, trip * 60, trip * 60 + 5, RIDE, speed_mps=1.9)
         lift.at(trip * 60 + 10, RIDE, car=0, zone=1)
-    lift.every(1, 4000, 4003, RIDE, speed_mps=2.9)
+    lift.every(1, 4000, 4003, RIDE, speed_mps=2.6)
     assert lift.raised(OVERSPEED) == [1, 4001]
+
+
+def test_a_car_beyond_its_governor_that_runs_on_has_a_wrong_scale(lift):
+    lift.every(1, 0, 20, RIDE, speed_mps=2.9)
+    lift.at(30, RIDE, car=0, zone=1)
+    assert not lift.said(OVERSPEED)
+
+
+def test_a_car_beyond_its_governor_that_is_stopped_by_it_is_overspeed(lift):
+    lift.every(1, 0, 3, RIDE, speed_mps=2.9)
+    lift.at(4, RIDE, car=0)
+    assert lift.raised(OVERSPEED) == [4]
+
+
+def test_a_mechanic_who_stops_a_car_of_a_wrong_scale_is_no_governor(lift):
+    lift.every(1, 0, 5, RIDE, speed_mps=2.9)
+    lift.at(10, RIDE, car=0, zone=1)
+    lift.every(1, 60, 65, RIDE, speed_mps=2.9)
+    lift.at(66, RIDE, car=0)
+    assert not lift.said(OVERSPEED)
 
 
 def test_a_retrofit_box_is_given_its_own_factor_and_one_reading():

@@ -109,6 +109,14 @@ def test_landings_that_pass_by_are_no_flapping_zone():
     assert lift.said(*ALL) == []
 
 
+def test_landings_that_pass_by_a_car_called_still_are_no_flapping_zone():
+    """A dead accelerometer says that the car stands, on every ride."""
+    lift = Lift()
+    for i in range(120):
+        lift.at(i * 0.5, car=0, zone=i % 2, floor=1 + i // 2)
+    assert lift.raised(ZONE) == []
+
+
 def test_a_zone_that_changes_while_the_car_stands_is_flapping():
     lift = Lift()
     for i in range(20):
