@@ -42,9 +42,20 @@ class Mutant(NamedTuple):
     what: str
 
 
+def file_of(module: str) -> Path:
+    """Return the file of a module of the detectors, whichever group it is in."""
+    (found,) = RULES.rglob(f"{module}.py")
+    return found
+
+
+def dotted(module: str) -> str:
+    """Return the name by which it is imported."""
+    return ".".join(file_of(module).relative_to(ROOT).with_suffix("").parts)
+
+
 def mutants_of(module: str) -> list[Mutant]:
     """Return every change of a module."""
-    tree = ast.parse((RULES / f"{module}.py").read_text("utf-8"))
+    tree = ast.parse(file_of(module).read_text("utf-8"))
     left_out = set(untouched(tree))
     return [
         Mutant(module, number, variant, getattr(node, "lineno", 0), what)
@@ -56,7 +67,7 @@ def mutants_of(module: str) -> list[Mutant]:
 
 def changed(mutant: Mutant) -> ast.Module:
     """Return the module with that change."""
-    tree = ast.parse((RULES / f"{mutant.module}.py").read_text("utf-8"))
+    tree = ast.parse(file_of(mutant.module).read_text("utf-8"))
     node = next(n for i, n in enumerate(ast.walk(tree)) if i == mutant.node)
     changes(node)[mutant.variant][1]()
     return ast.fix_missing_locations(tree)
@@ -166,6 +177,6 @@ class Loader(importlib.abc.Loader, importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_loader(name, self) if name == self.name else None
 
     def exec_module(self, module) -> None:
-        file = str(RULES / f"{self.name.rpartition('.')[2]}.py")
+        file = str(file_of(self.name.rpartition(".")[2]))
         module.__file__ = file
         exec(compile(self.tree, file, "exec"), module.__dict__)

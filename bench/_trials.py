@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from bench._mutations import ROOT, RULES, Loader, Mutant, changed
+from bench._mutations import ROOT, RULES, Loader, Mutant, changed, dotted, file_of
 
 BATTERY = "tests.contract.test_detector_battery"
 PYTEST = (
@@ -83,7 +83,7 @@ def plans(modules: list[str]) -> list[Plan]:
     for module in modules:
         shown = dict(list(uses.get(module, {}).items())[:SHARED_BY])
         kinds = [kind.upper() for slugs in shown.values() for kind in slugs]
-        own = (f"detectors.{module} ", f"detectors.{module}\n")
+        own = (f"{dotted(module)} ", f"{dotted(module)}\n")
         named = (*own, *shown, *kinds)
         files = [
             str(path.relative_to(ROOT))
@@ -98,7 +98,7 @@ def plans(modules: list[str]) -> list[Plan]:
 
 def own_first(module: str, files: list[str]) -> list[str]:
     """Order stories: those that import the module itself come first."""
-    return sorted(files, key=lambda f: f"detectors.{module} " not in (ROOT / f).read_text("utf-8"))
+    return sorted(files, key=lambda f: f"{dotted(module)} " not in (ROOT / f).read_text("utf-8"))
 
 
 def users_of_modules() -> str:
@@ -121,13 +121,16 @@ def leans_on(module: str) -> list[str]:
     """Return the modules of detectors that a module imports, itself or by others."""
     known, left = [module], [module]
     while left:
-        tree = ast.parse((RULES / f"{left.pop()}.py").read_text("utf-8"))
+        tree = ast.parse(file_of(left.pop()).read_text("utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("detectors."):
                 name = str(node.module).rpartition(".")[2]
-                if name not in known:
-                    known.append(name)
-                    left.append(name)
+                grouped = (
+                    [alias.name for alias in node.names] if (RULES / name).is_dir() else [name]
+                )
+                new = [one for one in grouped if one not in known]
+                known += new
+                left += new
     return known
 
 
@@ -140,7 +143,7 @@ def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
     Quickly judged, only the oracles are asked, on fewer seeds.
     """
     if mutant is not None:
-        sys.meta_path.insert(0, Loader(f"detectors.{mutant.module}", changed(mutant)))
+        sys.meta_path.insert(0, Loader(dotted(mutant.module), changed(mutant)))
     try:
         battery = importlib.import_module(BATTERY)
     except Exception:  # noqa: BLE001  # a changed module may fail in any way: that is noticed

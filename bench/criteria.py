@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench.plots import COLOURS, figure
 from detectors.bank import Bank
 from detectors.contract import LiftFrames, State, Stepped
-from detectors.entrapment import EntrapmentDetector
-from detectors.entrapment_criteria import evidence, judge
+from detectors.lift.entrapment import EntrapmentDetector
+from detectors.lift.entrapment_criteria import evidence, judge
 from detectors.parameters import spread_all
 from simulator.batches import Batcher
 from simulator.scenarios.build import build

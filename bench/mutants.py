@@ -16,7 +16,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from bench._mutations import RULES, Mutant, mutants_of
+from bench._mutations import RULES, Mutant, file_of, mutants_of
 from bench._trials import Plan, fit, outcome_of, plans, warm
 
 EQUAL = Path(__file__).with_name("equal_mutants.toml")
@@ -25,7 +25,7 @@ KILLED_BY = ("oracle", "story", "battery", "broken", "timeout")
 
 def line_of(mutant: Mutant) -> str:
     """Return the changed line as it stands in the module."""
-    lines = (RULES / f"{mutant.module}.py").read_text("utf-8").splitlines()
+    lines = file_of(mutant.module).read_text("utf-8").splitlines()
     return lines[mutant.line - 1].strip()
 
 
@@ -104,7 +104,7 @@ def share(part: int, whole: int) -> str:
 
 
 def main() -> None:
-    modules = sorted(p.stem for p in RULES.glob("*.py") if mutants_of(p.stem))
+    modules = sorted(p.stem for p in RULES.rglob("[!_]*.py") if mutants_of(p.stem))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="of detectors/; default all")
     parser.add_argument("--sample", type=int, default=0, help="at most so many of each module")

@@ -2,42 +2,42 @@
 
 from typing import Final
 
-from detectors.accelerometer_dead import AccelerometerDeadDetector
-from detectors.alarm_button import AlarmButtonDetector
-from detectors.clock_wrong import ClockWrongDetector
 from detectors.contract import Detector
-from detectors.controller_states import ControllerStatesDetector
-from detectors.counters import CountersDetector
-from detectors.degrading import DegradingDetector
-from detectors.door_faults import DoorFaultsDetector
-from detectors.entrapment import EntrapmentDetector
-from detectors.escalator_speed import EscalatorOverspeedDetector, HandrailDetector
-from detectors.escalator_states import (
+from detectors.escalator.escalator_speed import EscalatorOverspeedDetector, HandrailDetector
+from detectors.escalator.escalator_states import (
     CoverOpenDetector,
     EmergencyStopDetector,
     EscalatorCircuitDetector,
     EscalatorMainsOffDetector,
     EscalatorRestartDetector,
 )
-from detectors.escalator_steps import ReversalDetector, StepMissingDetector
-from detectors.frequent_resets import FrequentResetsDetector
-from detectors.implausible_frames import ImplausibleFramesDetector
-from detectors.levelling import LevellingDetector
-from detectors.long_idle import LongIdleDetector
-from detectors.motor_run_time import MotorRunTimeDetector
-from detectors.open_doors import OpenDoorsDetector
-from detectors.over_travel import OverTravelDetector
-from detectors.overdue_test import TestOverdueDetector
-from detectors.overspeed import OverspeedDetector
-from detectors.safety_circuit_open import SafetyCircuitOpenDetector
-from detectors.sequence_gaps import SequenceGapsDetector
-from detectors.special_mode import SpecialModeDetector
-from detectors.speed_implausible import SpeedImplausibleDetector
-from detectors.stopped_outside_zone import StoppedOutsideZoneDetector
-from detectors.stuck_sensors import StuckSensorsDetector
-from detectors.terminal_on_battery import TerminalOnBatteryDetector
-from detectors.terminal_silent import TerminalSilentDetector
-from detectors.vibration import VibrationDetector
+from detectors.escalator.escalator_steps import ReversalDetector, StepMissingDetector
+from detectors.health.accelerometer_dead import AccelerometerDeadDetector
+from detectors.health.clock_wrong import ClockWrongDetector
+from detectors.health.counters import CountersDetector
+from detectors.health.implausible_frames import ImplausibleFramesDetector
+from detectors.health.sequence_gaps import SequenceGapsDetector
+from detectors.health.speed_implausible import SpeedImplausibleDetector
+from detectors.health.stuck_sensors import StuckSensorsDetector
+from detectors.health.terminal_on_battery import TerminalOnBatteryDetector
+from detectors.health.terminal_silent import TerminalSilentDetector
+from detectors.lift.alarm_button import AlarmButtonDetector
+from detectors.lift.controller_states import ControllerStatesDetector
+from detectors.lift.door_faults import DoorFaultsDetector
+from detectors.lift.entrapment import EntrapmentDetector
+from detectors.lift.levelling import LevellingDetector
+from detectors.lift.motor_run_time import MotorRunTimeDetector
+from detectors.lift.open_doors import OpenDoorsDetector
+from detectors.lift.over_travel import OverTravelDetector
+from detectors.lift.overspeed import OverspeedDetector
+from detectors.lift.safety_circuit_open import SafetyCircuitOpenDetector
+from detectors.lift.special_mode import SpecialModeDetector
+from detectors.lift.stopped_outside_zone import StoppedOutsideZoneDetector
+from detectors.lift.vibration import VibrationDetector
+from detectors.trend.degrading import DegradingDetector
+from detectors.trend.frequent_resets import FrequentResetsDetector
+from detectors.trend.long_idle import LongIdleDetector
+from detectors.trend.overdue_test import TestOverdueDetector
 
 BANK: Final[tuple[Detector, ...]] = (
     EntrapmentDetector(),

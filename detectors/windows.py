@@ -17,20 +17,15 @@ Missing frames change nothing (gap policy hold). ``tests/oracles/windowed.py`` s
 frame at a time.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
-from detectors.parameters import LiftParams, spread_all
+from detectors.contract import NO_DUE_US, Field, State
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
 from detectors.signals import Heard
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
-from telemetry.transitions import Transitions
+from telemetry.findings import Change, ClearReason
 
 IDLE: Final = 0
 PENDING: Final = 1
@@ -289,122 +284,6 @@ def _updated(part: _Part, life: _Life) -> Bools:
 
 def _quiet(state: State, prefix: str) -> Course:
     return _NOTHING._replace(due_us=np.full(len(state[prefix + "phase"]), NO_DUE_US))
-
-
-class Evidence(NamedTuple):
-    """Why something happened, at ``k`` elements: named criteria, values, thresholds."""
-
-    criteria: Mapping[str, NDArray[Any]]
-    values: Mapping[str, NDArray[Any]]
-    thresholds: Mapping[str, NDArray[Any] | float]
-
-
-Judging: TypeAlias = Callable[[Ints], Evidence]
-"""Returns the evidence at the given elements; asked only when something happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a detector says about one of its kinds.
-
-    Parameters
-    ----------
-    kind
-        The finding.
-    holds
-        Its condition, shape (n + m,).
-    window_us, bridge_us
-        See ``follow``.
-    evidence
-        What to tell; arrays are of the elements that it is asked for, thresholds may be scalars.
-    confidence
-        ``Confidence`` at the elements that it is asked for, or of each, or one for all. A clear is
-        always certain.
-    prefix
-        Of the window's fields in the state.
-    updates
-        Elements at which an active finding has something new to tell.
-    """
-
-    kind: FindingKind
-    holds: Bools
-    window_us: Ints | int
-    bridge_us: Ints | int
-    evidence: Judging
-    confidence: Callable[[Ints], NDArray[Any]] | NDArray[Any] | int = Confidence.CERTAIN
-    prefix: str = ""
-    updates: Bools | None = None
-
-
-class ConditionDetector(ABC):
-    """A detector whose findings are conditions with windows.
-
-    What a derived one must say: ``name``, ``kinds``, ``layout``, ``params_type`` and ``judge``.
-    """
-
-    name: str
-    kinds: tuple[FindingKind, ...]
-    layout: tuple[Field, ...]
-    params_type: type[LiftParams]
-    version: str = "1"
-    gap_policy: GapPolicy = GapPolicy.HOLD
-    hears_escalators: bool = False
-
-    @abstractmethod
-    def judge(
-        self, state: State, heard: Heard, params: Any
-    ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
-        """Judge every element; return the kinds, and the new own fields beside the windows'.
-
-        ``params`` are scalars or strips.
-        """
-
-    def step(self, state: State, batch: LiftFrames, params: Any) -> Stepped:
-        """Advance ``m`` lifts; see ``contract.Detector.step``."""
-        heard = batch.escalator if self.hears_escalators else batch.lift
-        judged, own = self.judge(state, heard, spread_all(params, batch.segments.row))
-        after, due_us = dict(own), np.full(len(batch.now_us), NO_DUE_US)
-        found: list[Transitions] = []
-        for one in judged:
-            if is_quiet(state, one.holds, one.prefix):
-                continue
-            course = follow(
-                state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates
-            )
-            after |= course.state
-            due_us = np.minimum(due_us, course.due_us)
-            if len(course.at):
-                found.append(tell(self, one, course, heard))
-        return Stepped(after, due_us, tuple(found))
-
-
-def tell(rule: Any, judged: Judged, course: Course, heard: Heard) -> Transitions:
-    """Write down the events of a window with their evidence."""
-    at, k = course.at, len(course.at)
-    kind = np.full(k, judged.kind)
-    sure = judged.confidence
-    confidence = sure(at) if callable(sure) else np.full(k, limit_at(sure, at))
-    columns = {
-        "row": heard.line.segments.row[at],
-        "nth": heard.line.segments.nth(at),
-        "t_us": course.t_us,
-        "onset_us": course.onset_us,
-        "known_us": course.known_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": course.change,
-        "reason": course.reason,
-        "confidence": np.where(course.change == Change.CLEARED, Confidence.CERTAIN, confidence),
-        "last_seen_us": heard.seen_us[at],
-    }
-    shown = judged.evidence(at)
-    limits = {name: np.broadcast_to(limit, k) for name, limit in shown.thresholds.items()}
-    return written(rule, columns, shown.criteria, shown.values, limits)
-
-
-def tri(holds: Bools, unknown: Bools | bool = False) -> NDArray[np.int8]:
-    """Return a criterion as it is told: 1, 0, or -1 where nobody can tell."""
-    return np.where(unknown, np.int8(-1), np.asarray(holds, np.int8)).astype(np.int8)
 
 
 def limit_at(threshold: Any, at: Ints) -> Any:

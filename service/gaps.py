@@ -14,7 +14,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
-from detectors.number_pages import MOST_PER_S
+from detectors.health.number_pages import MOST_PER_S
 from service.sql import statements
 from service.times import rfc3339, to_datetime, to_us
 

@@ -13,7 +13,8 @@ from itertools import cycle, islice
 from typing import Any, Final, Protocol
 
 from service.soak.accounts import SentKey
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.network.spec import NetworkSpec, Restart, WrongClock
 from simulator.publishing.feed import Feed, FleetFeed, SteadyLoad

@@ -1,4 +1,4 @@
-"""What goes wrong, and what only looks like it: every cause by name, and what it makes true.
+"""What goes wrong, and what only looks like it: groups of causes, and what each makes true.
 
 A fault says when it may strike first and what it does; the world decides the exact instant from the
 state of the lift (somebody must ride, the car must be between landings), and records the truth.
@@ -7,174 +7,15 @@ Faults are scripted, or drawn by ``draw``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from simulator.faults.causes import Cause
 from telemetry.findings import FindingKind
 
 SECOND_US: Final = 1_000_000
 PRESS_US: Final = 2 * SECOND_US
 """How long somebody holds the alarm button."""
-
-
-class Cause(StrEnum):
-    """Why something is found, or what merely looks like it. The value is its name in scenarios."""
-
-    # people trapped
-    DOOR_LOCK = "door_lock"
-    """After a ride the doors do not open at the landing."""
-    CONTROLLER_STOP = "controller_stop"
-    """The controller stops the car between landings."""
-    SAFETY_CIRCUIT = "safety_circuit"
-    """The safety circuit opens during a ride."""
-    MAINS_CUT = "mains_cut"
-    """The lift loses its mains during a ride; a rescue device, if any, frees the people."""
-    AREA_POWER_CUT = "area_power_cut"
-    """Mains fails at exactly ``at_us``, whatever the lift does, and returns after ``lasts_us``."""
-    HELD_DOORS = "held_doors"
-    """Somebody holds the doors of a full car, they close at last and the lift does not start."""
-    OVERLOAD = "overload"
-    """Too many board, the doors close on them and the overloaded car stays where it is."""
-
-    # motion
-    OVERSPEED = "overspeed"
-    """The drive runs faster than rated until the governor stops the car."""
-    UNINTENDED_MOVEMENT = "unintended_movement"
-    """The car creeps out of the zone with open doors and is stopped within 1.2 m."""
-    DOORS_OPEN_RUNNING = "doors_open_running"
-    """The doors part during a ride, and the car runs on."""
-    OVER_TRAVEL_TOP = "over_travel_top"
-    """The car comes to rest above its highest landing."""
-    OVER_TRAVEL_BOTTOM = "over_travel_bottom"
-    """The car comes to rest below its lowest landing."""
-    EMPTY_STOP = "empty_stop"
-    """An empty car is stopped between landings."""
-    FREQUENT_RELEVELLING = "frequent_relevelling"
-    """The car sinks at a landing and levels again and again."""
-    MISLEVELING = "misleveling"
-    """The car stops short of its landings, or beyond, within the zone."""
-    MOTOR_RUN_TIME = "motor_run_time"
-    """The drive turns and the car hardly moves, until the run-time limiter acts."""
-    VIBRATION = "vibration"
-    """The car shakes on every ride."""
-
-    # doors
-    DOOR_FAILS_TO_OPEN = "door_fails_to_open"
-    """The doors of an empty car do not open at a landing where somebody waits."""
-    DOOR_FAILS_TO_CLOSE = "door_fails_to_close"
-    """The doors are told to close and stay open."""
-    DOOR_HELD_OPEN = "door_held_open"
-    """A person or goods hold the doors open."""
-    REPEATED_REOPENING = "repeated_reopening"
-    """The doors of one stop open again and again."""
-
-    # controller
-    FLOOR_LOST = "floor_lost"
-    """The controller forgets where the car is and makes a correction run."""
-    FREQUENT_RESETS = "frequent_resets"
-    """The controller restarts again and again, each time with a run to the reference landing."""
-    LONG_IDLE = "long_idle"
-    """The lift silently takes no calls."""
-    COUNTER_JUMP = "counter_jump"
-    """The controller's counters jump to another value."""
-
-    # look-alikes of entrapments
-    PARKED_RIDER = "parked_rider"
-    """Somebody boards, presses nothing and stands in the closed car for a while."""
-    CLEANER = "cleaner"
-    """Somebody cleans the car at a landing with the doors held open."""
-    INSPECTION = "inspection"
-    """A mechanic rides in inspection mode and stops between landings."""
-    ZONE_FLAPPING = "zone_flapping"
-    """The door zone switch of the terminal chatters."""
-    BUTTON_PLAY = "button_play"
-    """Children press the alarm button with the doors open: no entrapment, yet an alarm."""
-    TERMINAL_REBOOT = "terminal_reboot"
-    """The terminal restarts: a gap in its frames, then sequence numbers from 0."""
-
-    # modes of the lift
-    FIRE_RECALL = "fire_recall"
-    """The lift goes to the lobby at exactly ``at_us``, opens and stays so."""
-    OUT_OF_SERVICE = "out_of_service"
-    """The lift is switched off at a landing from ``at_us`` on."""
-    EARTHQUAKE = "earthquake"
-    """The lift stops at the nearest landing and opens, or its safety circuit trips; until reset."""
-
-    # sensors and terminals, applied in ``terminals``
-    PRESENCE_STUCK_ON = "presence_stuck_on"
-    """The presence sensor tells of people all the time."""
-    PRESENCE_STUCK_OFF = "presence_stuck_off"
-    """The presence sensor never tells of people."""
-    DOOR_SWITCH_STUCK = "door_switch_stuck"
-    """The terminal's door switch keeps its value."""
-    DOOR_SWITCH_FLAPPING = "door_switch_flapping"
-    """The terminal's door switch chatters."""
-    ZONE_SWITCH_STUCK = "zone_switch_stuck"
-    """The terminal's zone switch keeps its value."""
-    ZONE_SWITCH_FLAPPING = "zone_switch_flapping"
-    """The terminal's zone switch chatters."""
-    FLOOR_FROZEN = "floor_frozen"
-    """The told floor does not change while the car runs."""
-    ACCELEROMETER_DEAD = "accelerometer_dead"
-    """The accelerometer tells one value."""
-    SPEED_WRONG = "speed_wrong"
-    """The told speed is off by a factor."""
-    FRAMES_CONTRADICT = "frames_contradict"
-    """The terminal tells of a car that runs at 400 m/s with open doors."""
-    TERMINAL_SILENT = "terminal_silent"
-    """The terminal tells nothing."""
-    TERMINAL_BATTERY = "terminal_battery"
-    """The terminal runs on its own battery."""
-    CLOCK_WRONG = "clock_wrong"
-    """The terminal's clock is wrong; made by the network layer."""
-    GATEWAY_OFFLINE = "gateway_offline"
-    """The gateway is cut off and buffers; made by the network layer."""
-
-    # escalators and moving walks
-    ESCALATOR_OVERSPEED = "escalator_overspeed"
-    """Steps run faster than rated until the governor stops them."""
-    ESCALATOR_REVERSAL = "escalator_reversal"
-    """Steps turn back under their load."""
-    HANDRAIL_DEVIATION = "handrail_deviation"
-    """A handrail runs slower than the steps."""
-    STEP_MISSING = "step_missing"
-    """A step is missing."""
-    EMERGENCY_STOP = "emergency_stop"
-    """Somebody presses the emergency stop."""
-    COVER_OPEN = "cover_open"
-    """The floor cover is open."""
-    ESCALATOR_SAFETY_CIRCUIT = "escalator_safety_circuit"
-    """The safety circuit of an escalator opens."""
-    ENERGY_SAVING = "energy_saving"
-    """Look-alike: an escalator creeps because nobody comes."""
-    COMMANDED_REVERSAL = "commanded_reversal"
-    """Look-alike: an escalator is stopped and set to run the other way for a while."""
-
-    # wear: slow trends before a fault; last, since draws go by the number of a cause
-    DOOR_WEAR = "door_wear"
-    """The doors move more and more slowly."""
-    GUIDE_WEAR = "guide_wear"
-    """The car shakes more and more."""
-    LEVELLING_WEAR = "levelling_wear"
-    """The car stops further and further beside its landings."""
-    DRIVE_WEAR = "drive_wear"
-    """Rides take longer and longer."""
-
-    # tests of the alarm, made by terminals
-    ALARM_TEST = "alarm_test"
-    """The periodic test of the alarm: a press that is a drill; made by the fleet's interval."""
-    ALARM_TEST_MISSED = "alarm_test_missed"
-    """The terminal makes no test of its alarm."""
-
-    # frames that are numbered and never stored: whose fault it is differs
-    BUFFER_OVERFLOW = "buffer_overflow"
-    """The terminal is cut off for longer than its buffer lasts, and the oldest frames are lost."""
-    FRAMES_LOST = "frames_lost"
-    """A bad connection loses one frame in five on the way."""
-    FRAMES_REFUSED = "frames_refused"
-    """One frame in five has a time that is none, so we refuse it."""
-
 
 ENTRAPPING: Final = (
     Cause.DOOR_LOCK, Cause.CONTROLLER_STOP, Cause.SAFETY_CIRCUIT, Cause.MAINS_CUT,

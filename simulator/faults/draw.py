@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.catalogue import ENTRAPPING, LOOK_ALIKES, SECOND_US, Cause, Fault
+from simulator.faults.catalogue import ENTRAPPING, LOOK_ALIKES, SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.randomness import Stream, Words, between, exponential, geometric, lognormal, words
 
 YEAR_S: Final = 365 * 24 * 3600

@@ -7,13 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from simulator.faults.catalogue import (
-    ESCALATOR_CAUSES,
-    ESCALATOR_LOOK_ALIKES,
-    SECOND_US,
-    Cause,
-    Fault,
-)
+from simulator.faults.catalogue import ESCALATOR_CAUSES, ESCALATOR_LOOK_ALIKES, SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.randomness import Stream, between, exponential, words
 
 YEAR_S: Final = 365 * 24 * 3600

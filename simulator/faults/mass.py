@@ -17,7 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.geography import Geography
 from simulator.randomness import Stream, Words, between, chance, lognormal, words
 

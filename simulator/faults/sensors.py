@@ -12,7 +12,8 @@ from zlib import crc32
 
 import numpy as np
 
-from simulator.faults.catalogue import SECOND_US, SENSOR_CAUSES, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, SENSOR_CAUSES, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.draw import YEAR_US
 from simulator.randomness import Stream, between, exponential, words
 

@@ -8,12 +8,8 @@ simulator knows no detectors.
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from simulator.faults.catalogue import (
-    ESCALATOR_CAUSES,
-    ESCALATOR_LOOK_ALIKES,
-    SENSOR_CAUSES,
-    Cause,
-)
+from simulator.faults.catalogue import ESCALATOR_CAUSES, ESCALATOR_LOOK_ALIKES, SENSOR_CAUSES
+from simulator.faults.causes import Cause
 from simulator.geography import DISTRICTS
 from simulator.scenarios.conditions import Expectation, TruthEntry
 from simulator.scenarios.errors import Problem

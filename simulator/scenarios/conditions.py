@@ -7,7 +7,7 @@ Times are counted from the start of the run, lifts from 1.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.scenarios.fleet_table import TERMINALS
 from simulator.scenarios.keys import Key
 from simulator.scenarios.lines import Path

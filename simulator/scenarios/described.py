@@ -13,8 +13,8 @@ from simulator.faults.catalogue import (
     OTHER_FAULTS,
     SENSOR_CAUSES,
     SIZE_UNITS,
-    Cause,
 )
+from simulator.faults.causes import Cause
 from simulator.scenarios.conditions import EachExpectation, Expectation, SeemsEntry, TruthEntry
 from simulator.scenarios.fleet_table import (
     BUILDINGS,

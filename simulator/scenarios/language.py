@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Final
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.scenarios.conditions import (
     EachExpectation,
     Expectation,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulator.faults import catalogue as faults
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.mass import Earthquake, PowerCut
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.geography import City

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from simulator.faults.catalogue import LOOK_ALIKES, Cause
+from simulator.faults.catalogue import LOOK_ALIKES
+from simulator.faults.causes import Cause
 from simulator.faults.draw import ALIKE
 from simulator.faults.sensors import LOOK_ALIKE_RATES
 from simulator.scoring.alarms import SeenAlarm

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.faults.sensors import USUAL_SPEED_PCT, SensorFault
 from simulator.frames import MISSING
 from simulator.terminals.timeline import Cut, Timeline

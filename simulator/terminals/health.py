@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from simulator.faults.catalogue import MAKES, Cause
+from simulator.faults.catalogue import MAKES
+from simulator.faults.causes import Cause
 from simulator.faults.sensors import SensorFault
 from simulator.terminals.losses import LOSSES
 from simulator.truth import LookAlike, TruthEvent

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.faults.sensors import SensorFault
 from simulator.frames import NO_TIME_US, Frames
 from simulator.randomness import Stream, chance, words

@@ -16,7 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from simulator.faults.catalogue import PRESS_US, SECOND_US, Cause, Fault
+from simulator.faults.catalogue import PRESS_US, SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.evidence import shown
 from simulator.truth import LookAlike, LookAlikeLog, TruthEvent, TruthLog
 from simulator.world.armed import Armed

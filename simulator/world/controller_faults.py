@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.world.cases import Case, Cases
 from simulator.world.course import Course, Moment, a_ride, hand_back
 from simulator.world.pokes import Poke

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.world import controller_faults, door_faults, modes, power, ride_faults, wear
 from simulator.world.course import Course
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.frames import MISSING, Frames
 from simulator.randomness import Stream, between, chance, words
 from simulator.truth import LookAlike, TruthEvent

@@ -5,7 +5,8 @@ A lift that stands by another incident then is left as it is: a controller in fa
 
 from typing import Final
 
-from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.catalogue import Fault
+from simulator.faults.causes import Cause
 from simulator.world.cases import Case, Cases
 from simulator.world.course import Course, Moment, doors_opened, hand_back, one, stopped
 from simulator.world.power import abandon, walk_out

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.catalogue import Fault
+from simulator.faults.causes import Cause
 from simulator.world.cases import Case, Cases
 from simulator.world.course import Course, one, stopped
 from simulator.world.state import Phase

@@ -4,7 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.world.buildings import ZONE_HALF_M
 from simulator.world.cases import Case, Cases
 from simulator.world.course import (

@@ -7,7 +7,8 @@ its first step on; how much of it shows, and when, is the rules' concern.
 
 from typing import Final
 
-from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.catalogue import Fault
+from simulator.faults.causes import Cause
 from simulator.world.buildings import Terminal
 from simulator.world.cases import Cases
 from simulator.world.course import Course

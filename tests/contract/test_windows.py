@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors.conditions import ConditionDetector, Evidence, Judged, tri
 from detectors.contract import GapPolicy
 from detectors.parameters import US_PER_S, LiftParams, in_seconds
-from detectors.windows import ConditionDetector, Evidence, Judged, tri, window_fields
+from detectors.windows import window_fields
 from telemetry.findings import FindingKind
 from tests.contract.detector_streams import (
     bank_of,

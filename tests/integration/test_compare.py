@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from detectors import candidates
-from detectors.alarm_button import AlarmButtonDetector
 from detectors.candidates import NamedDetectors
+from detectors.lift.alarm_button import AlarmButtonDetector
 from ingest.store import frames as store
 from service.cli import run
 from telemetry.batch import FrameBatch

@@ -10,12 +10,8 @@ from dataclasses import replace
 import pytest
 
 from service.simulate.judging import judged, kinds_found
-from simulator.faults.catalogue import (
-    ESCALATOR_LOOK_ALIKES,
-    LOOK_ALIKES,
-    MODES,
-    Cause,
-)
+from simulator.faults.catalogue import ESCALATOR_LOOK_ALIKES, LOOK_ALIKES, MODES
+from simulator.faults.causes import Cause
 from simulator.scenarios.fleet_table import TERMINALS
 from simulator.scenarios.judge import sentence
 from simulator.scenarios.language import Scenario

@@ -191,7 +191,7 @@ def test_bars_say_what_may_be_asked():
         (["{small}", "--candidate-detector", "detectors.bank"], 2, "write module:attribute"),
         (["{small}", "--candidate-detector", "no.such:THING"], 2, "No module named"),
         (["{small}", "--candidate-detector", "detectors.bank:NONE"], 2, "has no 'NONE'"),
-        (["{small}", "--candidate-detector", "detectors.bank:Final"], 2, "is no detector"),
+        (["{small}", "--candidate-detector", "detectors.bank:Ints"], 2, "is no detector"),
         (["{small}", "--plot", "x.doc"], 2, "name a file that ends with"),
         (["{small}", "--database"], 2, "--database and --truth FILE go together"),
         (["--database", "--truth", "{dir}/none.jsonl"], 2, "none.jsonl: No such file"),

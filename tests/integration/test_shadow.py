@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors import candidates
 from detectors.candidates import NamedDetectors
-from detectors.entrapment import EntrapmentDetector
+from detectors.lift.entrapment import EntrapmentDetector
 from ingest.store import batches, writer_lock
 from ingest.store import frames as store
 from ingest.store.batches import BatchRow

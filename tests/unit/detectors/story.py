@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from detectors.alarm_button import AlarmButtonDetector
 from detectors.bank import BANK, Bank
-from detectors.entrapment import EntrapmentDetector
+from detectors.lift.alarm_button import AlarmButtonDetector
+from detectors.lift.entrapment import EntrapmentDetector
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, FindingKind
 from tests.contract.detector_streams import START_US, S, batch_of

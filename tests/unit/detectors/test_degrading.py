@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from detectors.wear_signs import ideal_s
+from detectors.trend.wear_signs import ideal_s
 from telemetry.findings import Confidence, FindingKind
 from tests.unit.detectors.story import Lift, seconds
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detectors.door_faults import DoorFaultsDetector
+from detectors.lift.door_faults import DoorFaultsDetector
 from telemetry.findings import Change, Confidence, FindingKind
 from tests.unit.detectors.story import Lift
 

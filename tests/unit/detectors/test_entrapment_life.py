@@ -5,8 +5,8 @@ import pytest
 
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US
-from detectors.entrapment import EntrapmentDetector
-from detectors.entrapment_params import EntrapmentParams
+from detectors.lift.entrapment import EntrapmentDetector
+from detectors.lift.entrapment_params import EntrapmentParams
 from detectors.parameters import ParamError, ParamTable, thresholds
 from telemetry.columns import Door
 from telemetry.findings import Change

@@ -2,7 +2,7 @@
 
 import pytest
 
-from detectors.frequent_resets import FrequentResetsDetector
+from detectors.trend.frequent_resets import FrequentResetsDetector
 from telemetry.findings import Confidence, FindingKind
 from tests.unit.detectors.story import Lift
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.bank import BANK
-from detectors.week_pattern import learnt, until_expected_us, usual
+from detectors.trend.week_pattern import learnt, until_expected_us, usual
 from telemetry.findings import Confidence, FindingKind
 from tests.contract.detector_streams import (
     START_US,

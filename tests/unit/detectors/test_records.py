@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from detectors import bank as bank_module
-from detectors.alarm_button import AlarmButtonDetector
+from detectors.conditions import ConditionDetector
 from detectors.contract import Field
+from detectors.lift.alarm_button import AlarmButtonDetector
 from detectors.opened import Opened
 from detectors.parameters import LiftParams
 from detectors.records import HEARD, SLOTS, Layout
-from detectors.windows import ConditionDetector, window_fields
+from detectors.windows import window_fields
 
 
 class Many(ConditionDetector):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from detectors.number_pages import MOST_PER_S
-from detectors.sequence_gaps import SequenceGapsDetector
+from detectors.health.number_pages import MOST_PER_S
+from detectors.health.sequence_gaps import SequenceGapsDetector
 from telemetry.columns import Unit
 from telemetry.findings import Change, FindingKind
 from tests.unit.detectors.story import Lift, us

@@ -5,7 +5,7 @@ import pytest
 
 from detectors.bank import Bank
 from detectors.contract import NO_DUE_US, Deaf
-from detectors.terminal_silent import TerminalSilentDetector
+from detectors.health.terminal_silent import TerminalSilentDetector
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, ClearReason, FindingKind
 from tests.unit.detectors.story import Lift, seconds, us

@@ -21,9 +21,9 @@ from simulator.faults.catalogue import (
     SECOND_US,
     TIMED,
     WEAR,
-    Cause,
     Fault,
 )
+from simulator.faults.causes import Cause
 from simulator.faults.evidence import SHOWN_BY
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.frames import MISSING, Frames

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.network.spec import NOISY_NETWORK
 from simulator.publishing.feed import FleetFeed
 from simulator.scenarios.presets import whole_city

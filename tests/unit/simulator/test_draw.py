@@ -5,7 +5,8 @@ from statistics import mean, quantiles
 
 import pytest
 
-from simulator.faults.catalogue import ENTRAPPING, SECOND_US, SIZE_UNITS, Cause, Fault
+from simulator.faults.catalogue import ENTRAPPING, SECOND_US, SIZE_UNITS, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.draw import ALIKE, ENTRAPMENTS, OTHERS, YEAR_US, Rates, draw
 from simulator.world.courses import COURSES
 

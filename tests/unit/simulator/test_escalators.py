@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import ESCALATOR_CAUSES, ESCALATOR_LOOK_ALIKES, Cause, Fault
+from simulator.faults.catalogue import ESCALATOR_CAUSES, ESCALATOR_LOOK_ALIKES, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.escalators import UnitRates, draw_for_units
 from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import MISSING, Frames

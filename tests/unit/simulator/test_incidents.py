@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import ENTRAPPING, SECOND_US, TIMED, Cause, Fault
+from simulator.faults.catalogue import ENTRAPPING, SECOND_US, TIMED, Fault
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.frames import MISSING, Frames
 from simulator.randomness import between, words

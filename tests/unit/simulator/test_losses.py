@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import SECOND_US, Cause
+from simulator.faults.catalogue import SECOND_US
+from simulator.faults.causes import Cause
 from simulator.faults.sensors import SensorFault
 from simulator.fleet import Fleet, FleetSpec
 from simulator.frames import NO_TIME_US, Frames

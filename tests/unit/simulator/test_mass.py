@@ -5,7 +5,7 @@ import pytest
 
 from simulator import geography
 from simulator.faults import mass
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.faults.mass import Earthquake, PowerCut, Rescue
 from simulator.fleet import Fleet, FleetSpec
 from simulator.geography import City

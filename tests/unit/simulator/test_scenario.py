@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.catalogue import Fault
+from simulator.faults.causes import Cause
 from simulator.faults.draw import ALIKE, ENTRAPMENTS, OTHERS, YEAR_US, draw
 from simulator.fleet import Fleet, FleetSpec
 from simulator.scenarios.presets import SHORT_WINDOWS, as_record, demo_script

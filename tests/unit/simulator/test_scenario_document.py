@@ -4,7 +4,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from simulator.faults.catalogue import Cause
+from simulator.faults.causes import Cause
 from simulator.scenarios.described import TABLES, described, filled
 from simulator.scenarios.keys import keys_of
 from simulator.scenarios.reader import read

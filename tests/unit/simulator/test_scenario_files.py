@@ -6,7 +6,8 @@ from importlib.resources import files
 
 import pytest
 
-from simulator.faults.catalogue import ENTRAPPING, LOOK_ALIKES, Cause
+from simulator.faults.catalogue import ENTRAPPING, LOOK_ALIKES
+from simulator.faults.causes import Cause
 from simulator.faults.sensors import FAULT_RATES, LOOK_ALIKE_RATES
 from simulator.scenarios.build import build
 from simulator.scenarios.errors import ScenarioError

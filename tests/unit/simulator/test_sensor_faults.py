@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import MAKES, SECOND_US, Cause, Fault
+from simulator.faults.catalogue import MAKES, SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.faults.draw import YEAR_US
 from simulator.faults.sensors import (
     FAULT_RATES,

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import SECOND_US, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, Fault
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.frames import MISSING, Frames
 from simulator.terminals import barometric, retrofit

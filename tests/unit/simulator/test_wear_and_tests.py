@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import SECOND_US, WEAR, Cause, Fault
+from simulator.faults.catalogue import SECOND_US, WEAR, Fault
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet, FleetSpec, TerminalChoice
 from simulator.frames import MISSING, Frames
 from simulator.terminals.alarm_tests import TestPlan

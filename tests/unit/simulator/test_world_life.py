@@ -5,7 +5,8 @@ from itertools import count
 import numpy as np
 import pytest
 
-from simulator.faults.catalogue import Cause, Fault
+from simulator.faults.catalogue import Fault
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet, FleetSpec
 from simulator.world import dispatch, doors
 from simulator.world.buildings import Building, Mix, draw_plan

@@ -1,0 +1,263 @@
+"""What goes wrong with the doors of a stop: they do not open, do not close, stand open, open again.
+
+Decides four kinds that read the same states. Codes 02 and 03 of the controller are merged with what
+is sensed. A car that parks with closed doors is no fault, and looks like one whose doors fail: only
+somebody inside, or the controller, tells them apart. Likewise doors that merely stand open are no
+failure to close. What is left to others: people behind doors that do not open (``entrapment``),
+doors open while the car moves (``open_doors``), slow wear of doors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.codes import merged
+from detectors.conditions import ConditionDetector, Evidence, Judged, tri
+from detectors.contract import Field, State
+from detectors.lift.car_motion import Motion, apart, kept, known, motion, shut
+from detectors.lift.door_movements import (
+    MOVEMENT_FIELDS,
+    DoorMovements,
+    door_movements,
+    movements_after,
+)
+from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
+from detectors.segments import Bools, Ints
+from detectors.signals import MAINS_OFF_CODE, Heard
+from detectors.windows import limit_at, window_fields
+from telemetry.columns import UNKNOWN, Door, Mode, Power
+from telemetry.findings import FindingKind
+
+CODE_FAILS_TO_CLOSE: Final = 2
+CODE_FAILS_TO_OPEN: Final = 3
+"""National codes (GB/T 24476)."""
+
+_AT_WORK: Final = np.isin(
+    np.arange(256), [Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER]
+)
+"""Modes, as bytes, in which doors are worked by hand or by other rules."""
+_NORMAL: Final = np.isin(np.arange(256), [UNKNOWN % 256, Mode.NORMAL, Mode.UNKNOWN])
+"""Modes, as bytes, of ordinary service; never told is ordinary."""
+_UNFINISHED: Final = np.isin(np.arange(256), [Door.CLOSING, Door.HELD])
+_VALUES: Final = ("car", "door", "zone", "floor", "mode", "power", "passenger", "load_pct")
+
+
+@dataclass(frozen=True, slots=True)
+class DoorFaultParams(LiftParams):
+    """Thresholds, each a scalar or an array over lifts.
+
+    Parameters
+    ----------
+    fails_to_open_window_us, fails_to_close_window_us
+        How long doors may take to open, or to close [µs].
+    occupied_load_pct
+        From this load on somebody is inside [%].
+    held_open_window_us
+        How long doors may stand open in ordinary service [µs].
+    unseen_closing_us
+        How much longer if the terminal does not tell that they are closing [µs].
+    reopenings
+        So many openings again in one stop are too many.
+    door_bridge_us
+        Absences shorter than this change nothing [µs].
+    """
+
+    fails_to_open_window_us: Any = field(
+        default=30 * US_PER_S,
+        metadata=in_seconds("fails_to_open_window_s", 0, 600, "field: 10-500 s by source"),
+    )
+    fails_to_close_window_us: Any = field(
+        default=30 * US_PER_S,
+        metadata=in_seconds("fails_to_close_window_s", 0, 600, "field: 10-500 s by source"),
+    )
+    occupied_load_pct: Any = field(
+        default=4.0,
+        metadata=plain(
+            "occupied_load_pct", 1, 100, "f4", "75 kg of 1,600 kg (EN 81-20), told to 1 %"
+        ),
+    )
+    held_open_window_us: Any = field(
+        default=60 * US_PER_S,
+        metadata=in_seconds("held_open_window_s", 5, 3600, "practice (DOMAIN section 3)"),
+    )
+    unseen_closing_us: Any = field(
+        default=5 * US_PER_S,
+        metadata=in_seconds("unseen_closing_s", 0, 60, "GB/T 10058: doors close within 4 s"),
+    )
+    reopenings: Any = field(
+        default=5, metadata=plain("reopenings", 2, 1000, "i4", "practice (DOMAIN section 3)")
+    )
+    door_bridge_us: Any = field(
+        default=US_PER_S,
+        metadata=in_seconds("door_bridge_s", 0, 60, "practice: longer than contact bounce"),
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What all four kinds look at, along the strip."""
+
+    heard: Heard
+    params: DoorFaultParams
+    car: Motion
+    doors: DoorMovements
+    arrived: Bools
+    occupied: Bools
+
+    @cached_property
+    def at_work(self) -> Bools:
+        """Tell where doors are worked by hand, by fire service, or not at all."""
+        return _AT_WORK.take(self.heard.held("mode").view(np.uint8))
+
+    @cached_property
+    def dark(self) -> Bools:
+        """Tell where the lift is without mains, or its terminal, which hangs on its light."""
+        held = self.heard.held
+        off = (held("power") == Power.BATTERY) | (held("terminal_power") == Power.BATTERY)
+        return off | (self.heard.code(MAINS_OFF_CODE) == 1)
+
+    def values(self, at: Ints) -> dict[str, NDArray[Any]]:
+        return {name: self.heard.held(name)[at] for name in _VALUES}
+
+
+class DoorFaultsDetector(ConditionDetector):
+    """The rules of doors at a landing."""
+
+    name = "door_faults"
+    kinds = (
+        FindingKind.DOOR_FAILS_TO_OPEN,
+        FindingKind.DOOR_FAILS_TO_CLOSE,
+        FindingKind.DOOR_HELD_OPEN,
+        FindingKind.REPEATED_REOPENING,
+    )
+    layout = (
+        *window_fields("open_"),
+        *window_fields("close_"),
+        *window_fields("held_"),
+        *window_fields("again_"),
+        *MOVEMENT_FIELDS,
+        Field("arrived", "?", False),  # it came from outside the zone and did not open yet
+        Field("occupied", "?", False),  # somebody has been inside since the doors were closed
+    )
+    params_type = DoorFaultParams
+
+    def judge(
+        self, state: State, heard: Heard, params: DoorFaultParams
+    ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
+        """Judge every element; see ``ConditionDetector.judge``."""
+        seg, car, door = heard.segments, motion(heard), heard.held("door")
+        doors_apart = apart(door)
+        somebody = (heard.held("passenger") > 0) | (
+            heard.held("load_pct") >= params.occupied_load_pct
+        )
+        scene = _Scene(
+            heard,
+            params,
+            car,
+            door_movements(state, heard, car.moves),
+            arrived=kept(seg, state["arrived"], car.moves & (heard.held("zone") == 0), doors_apart),
+            occupied=kept(seg, state["occupied"], somebody & shut(door), doors_apart),
+        )
+        last = seg.last_at
+        own = movements_after(scene.doors, last)
+        own |= {"arrived": scene.arrived[last], "occupied": scene.occupied[last]}
+        return (_opens(scene), _closes(scene), _held(scene), _again(scene)), own
+
+
+def _opens(scene: _Scene) -> Judged:
+    """Judge a car that came with somebody inside and whose doors do not open."""
+    heard, params = scene.heard, scene.params
+    zone, door = heard.held("zone"), heard.held("door")
+    waits = scene.car.stands & (zone == 1) & shut(door) & scene.arrived
+    waits &= ~scene.at_work & ~scene.dark & (heard.held("safety_circuit") != 0)
+    sensed = tri(waits & scene.occupied, (waits & ~scene.occupied) | ~(known(door) & known(zone)))
+    merge = merged(sensed, heard.code(CODE_FAILS_TO_OPEN))
+
+    def evidence(at: Ints) -> Evidence:
+        return Evidence(
+            {
+                **merge.criteria("code_03", at),
+                "arrived": tri(scene.arrived[at]),
+                "mains_off": tri(scene.dark[at]),
+                "occupied": tri(scene.occupied[at]),
+                "stopped": tri(scene.car.stands[at], ~(scene.car.stands | scene.car.moves)[at]),
+            },
+            scene.values(at),
+            {"window_us": limit_at(params.fails_to_open_window_us, at)},
+        )
+
+    return Judged(
+        FindingKind.DOOR_FAILS_TO_OPEN, merge.holds, params.fails_to_open_window_us,
+        params.door_bridge_us, evidence, merge.confidence, "open_",
+    )  # fmt: skip
+
+
+def _closes(scene: _Scene) -> Judged:
+    """Judge doors that are closing, or held not fully closed, and do not get there."""
+    heard, params, door = scene.heard, scene.params, scene.heard.held("door")
+    unfinished = _UNFINISHED.take(door.view(np.uint8)) & ~scene.at_work
+    sensed = tri(unfinished, ~unfinished & ~shut(door))  # doors that stand open may be told to
+    merge = merged(sensed, heard.code(CODE_FAILS_TO_CLOSE))
+
+    def evidence(at: Ints) -> Evidence:
+        return Evidence(
+            {
+                **merge.criteria("code_02", at),
+                "tells_closing": tri(scene.doors.tells_closing[at]),
+            },
+            {**scene.values(at), "reopened": scene.doors.reopened[at]},
+            {"window_us": limit_at(params.fails_to_close_window_us, at)},
+        )
+
+    return Judged(
+        FindingKind.DOOR_FAILS_TO_CLOSE, merge.holds, params.fails_to_close_window_us,
+        params.door_bridge_us, evidence, merge.confidence, "close_",
+    )  # fmt: skip
+
+
+def _held(scene: _Scene) -> Judged:
+    """Judge doors that stand open in the zone, in ordinary service."""
+    heard, params, mode = scene.heard, scene.params, scene.heard.held("mode")
+    stands_open = (heard.held("door") == Door.OPEN) & (heard.held("zone") != 0)
+    holds = stands_open & ~scene.car.moves & ~scene.dark & _NORMAL.take(mode.view(np.uint8))
+    window_us = params.held_open_window_us + np.where(
+        scene.doors.tells_closing, 0, params.unseen_closing_us
+    )
+
+    def evidence(at: Ints) -> Evidence:
+        return Evidence(
+            {
+                "in_zone": heard.held("zone")[at],
+                "tells_closing": tri(scene.doors.tells_closing[at]),
+                "mains_off": tri(scene.dark[at]),
+            },
+            {**scene.values(at), "door_since_us": scene.doors.since_us[at]},
+            {"window_us": window_us[at]},
+        )
+
+    return Judged(
+        FindingKind.DOOR_HELD_OPEN, holds, window_us, params.door_bridge_us, evidence,
+        prefix="held_",
+    )  # fmt: skip
+
+
+def _again(scene: _Scene) -> Judged:
+    """Judge doors that opened again too often in one stop."""
+    doors, params = scene.doors, scene.params
+
+    def evidence(at: Ints) -> Evidence:
+        limit = np.broadcast_to(limit_at(params.reopenings, at), len(at))
+        return Evidence(
+            {"too_many": tri(doors.reopened[at] >= limit)},
+            {**scene.values(at), "reopened": doors.reopened[at]},
+            {"window_us": 0, "reopenings": limit},
+        )
+
+    return Judged(
+        FindingKind.REPEATED_REOPENING, doors.reopened >= params.reopenings, 0, 0, evidence,
+        prefix="again_", updates=doors.reopens,
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""Doors of a stop: how long each movement took, and how often the doors opened again.
+
+Shared by the rules of door faults and by those that watch doors wear. A *movement* is a stretch in
+which the held door state stays the same; it has ended, and its length is known, at the frame that
+tells the next state. Doors *open again* if they were closing, or held not fully closed, and then
+open without having been closed. They are counted until they are closed or locked, or the car moves.
+
+What it leaves to others: what is too long or too often. What it cannot know: a terminal with one
+contact never tells that doors are closing (``tells_closing``), so it shows neither closings nor
+doors that open again, and its "opening" lasts as long as it was set to.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.contract import Field, State
+from detectors.lift.car_motion import kept, shut
+from detectors.segments import NEVER_US, Bools, Ints
+from detectors.signals import Heard
+from telemetry.columns import Door
+
+MOVEMENT_FIELDS: Final = (
+    Field("door_since_us", "i8", NEVER_US),  # since when the doors are as they are
+    Field("reopened", "u2", 0),  # how often they opened again in this stop
+    Field("tells_closing", "?", False),  # the terminal has told "closing" before
+)
+"""State of a detector that asks for movements."""
+
+_INTERRUPTED: Final = np.isin(np.arange(256), [Door.CLOSING, Door.HELD])
+_OPENED: Final = np.isin(np.arange(256), [Door.OPENING, Door.OPEN])
+_MOST: Final = int(np.iinfo("u2").max)
+
+
+class DoorMovements(NamedTuple):
+    """Movements of doors along a strip, shape (n + m,).
+
+    Parameters
+    ----------
+    since_us
+        Since when the doors are as they are; ``NEVER_US`` if never told [µs].
+    took_us
+        How long the movement lasted that ends with this element; 0 where none ends [µs].
+    opened
+        Frames that end an opening: they stand open now.
+    closed
+        Frames that end a closing: they are closed or locked now.
+    reopens
+        Frames at which they open again instead of closing.
+    reopened
+        How often they have, in this stop.
+    tells_closing
+        The terminal has told that doors were closing, now or before.
+    """
+
+    since_us: Ints
+    took_us: Ints
+    opened: Bools
+    closed: Bools
+    reopens: Bools
+    reopened: Ints
+    tells_closing: Bools
+
+
+def door_movements(state: State, heard: Heard, moves: Bools) -> DoorMovements:
+    """Follow the doors through a batch.
+
+    Parameters
+    ----------
+    state
+        Fields of ``MOVEMENT_FIELDS``, shape (m,).
+    heard
+        What was told.
+    moves
+        Elements in which the car moves, shape (n + m,).
+    """
+    seg, line, door = heard.segments, heard.line, heard.held("door")
+    before = seg.prior(door)
+    changes = seg.changes(door)
+    since_us = line.since(changes, state["door_since_us"])
+    was_since_us = seg.prior(since_us)
+    timed = changes & (was_since_us != NEVER_US)
+    closed = shut(door)
+    over = closed | moves
+    reopens = changes & ~over & _INTERRUPTED.take(before.view(np.uint8))
+    reopens &= _OPENED.take(door.view(np.uint8))
+    closing = door == Door.CLOSING
+    return DoorMovements(
+        since_us=since_us,
+        took_us=np.where(timed, line.t_us - was_since_us, 0),
+        opened=timed & (before == Door.OPENING) & (door == Door.OPEN),
+        closed=timed & (before == Door.CLOSING) & closed,
+        reopens=reopens,
+        reopened=seg.count_since(reopens, over, state["reopened"]),
+        tells_closing=kept(seg, state["tells_closing"], closing, np.zeros_like(closing)),
+    )
+
+
+def movements_after(doors: DoorMovements, at: Ints) -> dict[str, NDArray[Any]]:
+    """Return the fields of ``MOVEMENT_FIELDS`` after elements ``at``."""
+    return {
+        "door_since_us": doors.since_us[at],
+        "reopened": np.minimum(doors.reopened[at], _MOST).astype("u2"),
+        "tells_closing": doors.tells_closing[at],
+    }
