@@ -51,6 +51,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.timeout(600))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run in parallel what must not be: the group is told by the end of the name."""
+    served = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if WORKER in os.environ and not all(i.nodeid.endswith("@services") for i in served):
+        raise pytest.UsageError("pytest and pytest-xdist do not fit: xdist_group has no effect")
+
+
 def needs_services(item: pytest.Item) -> bool:
     """Tell whether a test starts or uses a broker or a database."""
     fixtures = set(getattr(item, "fixturenames", ()))
