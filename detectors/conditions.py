@@ -13,12 +13,21 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import LiftParams, spread_all
 from detectors.segments import Bools, Ints
 from detectors.signals import Heard
 from detectors.windows import Course, follow, is_quiet, limit_at
-from telemetry.findings import Change, Confidence, FindingKind
+from telemetry.findings import Confidence, FindingKind
 from telemetry.transitions import Transitions
 
 
@@ -105,32 +114,25 @@ class ConditionDetector(ABC):
             after |= course.state
             due_us = np.minimum(due_us, course.due_us)
             if len(course.at):
-                found.append(tell(self, one, course, heard))
+                found.append(_told(self, one, course, heard))
         return Stepped(after, due_us, tuple(found))
 
 
-def tell(rule: Any, judged: Judged, course: Course, heard: Heard) -> Transitions:
+def _told(rule: ConditionDetector, judged: Judged, course: Course, heard: Heard) -> Transitions:
     """Write down the events of a window with their evidence."""
-    at, k = course.at, len(course.at)
-    kind = np.full(k, judged.kind)
-    sure = judged.confidence
-    confidence = sure(at) if callable(sure) else np.full(k, limit_at(sure, at))
-    columns = {
-        "row": heard.line.segments.row[at],
-        "nth": heard.line.segments.nth(at),
-        "t_us": course.t_us,
-        "onset_us": course.onset_us,
-        "known_us": course.known_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": course.change,
-        "reason": course.reason,
-        "confidence": np.where(course.change == Change.CLEARED, Confidence.CERTAIN, confidence),
-        "last_seen_us": heard.seen_us[at],
-    }
-    shown = judged.evidence(at)
-    limits = {name: np.broadcast_to(limit, k) for name, limit in shown.thresholds.items()}
-    return written(rule, columns, shown.criteria, shown.values, limits)
+    at, sure = course.at, judged.confidence
+    events = Events(
+        at=at,
+        change=course.change,
+        t_us=course.t_us,
+        onset_us=course.onset_us,
+        last_seen_us=heard.seen_us[at],
+        kind=judged.kind,
+        confidence=sure(at) if callable(sure) else limit_at(sure, at),
+        ended_by=course.reason,
+        known_us=course.known_us,
+    )
+    return written(rule, heard.segments, events, *judged.evidence(at))
 
 
 def tri(holds: Bools, unknown: Bools | bool = False) -> NDArray[np.int8]:

@@ -22,7 +22,7 @@ from detectors.parameters import LiftParams
 from detectors.segments import Ints, Segments
 from detectors.signals import Heard, Strip
 from telemetry.batch import FrameBatch
-from telemetry.findings import FindingKind
+from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import FIXED, Transitions
 
 NO_DUE_US: Final = int(np.iinfo("i8").max)
@@ -221,26 +221,83 @@ def layout_text(detector: Detector) -> str:
     return f"{detector.name}/{detector.version}({fields})"
 
 
+class Events(NamedTuple):
+    """What became of a finding: ``k`` events, in the order in which they came about.
+
+    Parameters
+    ----------
+    at
+        Elements of the strip, shape (k,).
+    change
+        ``Change``, shape (k,).
+    t_us, onset_us
+        When, and since when the condition has held, shape (k,) [µs].
+    last_seen_us
+        Time of the newest frame known then, shape (k,) [µs].
+    kind
+        Kind under which it was raised, shape (k,) or one for all.
+    confidence
+        ``Confidence`` of what is not a clear, which is always certain.
+    ended_by
+        ``ClearReason`` of the clears.
+    kind_now
+        Kind as it is now, if that can be another.
+    known_us
+        When it could be known, if anything is dated back [µs].
+    """
+
+    at: Ints
+    change: NDArray[Any]
+    t_us: Ints
+    onset_us: Ints
+    last_seen_us: Ints
+    kind: NDArray[Any] | int
+    confidence: NDArray[Any] | int = Confidence.CERTAIN
+    ended_by: NDArray[Any] | int = ClearReason.CONDITION_ENDED
+    kind_now: NDArray[Any] | int | None = None
+    known_us: Ints | None = None
+
+
 def written(
     detector: Detector,
-    columns: Mapping[str, NDArray[Any]],
+    segments: Segments,
+    events: Events,
     criteria: Mapping[str, NDArray[Any]],
     values: Mapping[str, NDArray[Any]],
-    thresholds: Mapping[str, NDArray[Any]],
+    thresholds: Mapping[str, NDArray[Any] | float],
 ) -> Transitions:
-    """Return events, given in the order in which they came about, as sorted transitions.
+    """Return events with their evidence as sorted transitions.
 
-    ``columns`` has all of ``FIXED`` but the version of the parameters and the suspect columns,
-    which the bank knows, and ``known_us``, if anything is dated back.
+    Evidence has shape (k,); a threshold may be one for all. The version of the parameters and the
+    suspect columns are the bank's to fill in.
     """
-    order = np.lexsort((columns["row"], columns["t_us"]))  # stable
-    zeros = np.zeros(len(order), np.int64)
-    given = {"known_us": columns["t_us"], **columns, "parameters": zeros, "suspect": zeros}
+    at, t_us = events.at, events.t_us
+    cleared = events.change == Change.CLEARED
+    columns = {
+        "row": segments.row[at],
+        "nth": segments.nth(at),
+        "t_us": t_us,
+        "onset_us": events.onset_us,
+        "known_us": t_us if events.known_us is None else events.known_us,
+        "last_seen_us": events.last_seen_us,
+        "kind": events.kind,
+        "kind_now": events.kind if events.kind_now is None else events.kind_now,
+        "change": events.change,
+        "reason": np.where(cleared, events.ended_by, ClearReason.NONE),
+        "confidence": np.where(cleared, Confidence.CERTAIN, events.confidence),
+        "parameters": 0,
+        "suspect": 0,
+    }
+    order = np.lexsort((columns["row"], t_us))  # stable
+
+    def sort(array: NDArray[Any] | float) -> NDArray[Any]:
+        return np.broadcast_to(array, len(at))[order]
+
     return Transitions(
         detector.name,
         detector.version,
-        {name: given[name][order].astype(dtype) for name, dtype in FIXED.items()},
+        {name: sort(columns[name]).astype(dtype) for name, dtype in FIXED.items()},
         {name: array[order] for name, array in criteria.items()},
         {name: array[order] for name, array in values.items()},
-        {name: array[order] for name, array in thresholds.items()},
+        {name: sort(limit) for name, limit in thresholds.items()},
     )

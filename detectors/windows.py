@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.contract import NO_DUE_US, Field, State
+from detectors.parameters import LiftParams
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
 from detectors.signals import Heard
 from telemetry.findings import Change, ClearReason
@@ -284,6 +285,11 @@ def _updated(part: _Part, life: _Life) -> Bools:
 
 def _quiet(state: State, prefix: str) -> Course:
     return _NOTHING._replace(due_us=np.full(len(state[prefix + "phase"]), NO_DUE_US))
+
+
+def limits_at(limits: LiftParams, names: tuple[str, ...], at: Ints) -> dict[str, Any]:
+    """Return some thresholds by name, as ``limit_at`` does."""
+    return {name: limit_at(getattr(limits, name), at) for name in names}
 
 
 def limit_at(threshold: Any, at: Ints) -> Any:

@@ -18,13 +18,22 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import US_PER_S, LiftParams, plain, spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.signals import Heard
-from detectors.windows import limit_at
+from detectors.windows import limit_at, limits_at
 from telemetry.columns import UNKNOWN
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.findings import Change, FindingKind
 from telemetry.transitions import Transitions
 
 COUNTERS: Final = ("running_hours", "runs", "door_cycles", "rope_bends", "distance_m")
@@ -178,23 +187,11 @@ def _life(state: State, heard: Heard, looks: list[_Look]) -> _Life:
 def _tell(
     rule: CountersDetector, heard: Heard, life: _Life, looks: list[_Look], limits: CountersParams
 ) -> tuple[Transitions, ...]:
-    at, k = life.at, len(life.at)
-    if not k:
+    at = life.at
+    if not len(at):
         return ()
-    kind = np.full(k, FindingKind.COUNTER_IMPLAUSIBLE)
-    cleared = life.change == Change.CLEARED
-    columns = {
-        "row": heard.segments.row[at],
-        "nth": heard.segments.nth(at),
-        "t_us": heard.line.t_us[at],
-        "onset_us": life.onset_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": life.change,
-        "reason": np.where(cleared, ClearReason.CONDITION_ENDED, ClearReason.NONE),
-        "confidence": np.full(k, Confidence.CERTAIN),
-        "last_seen_us": heard.seen_us[at],
-    }
+    t_us, kind = heard.line.t_us[at], FindingKind.COUNTER_IMPLAUSIBLE
+    events = Events(at, life.change, t_us, life.onset_us, heard.seen_us[at], kind)
     said = _said(looks, at)
     criteria = {name: said[name] for name in ("backwards", "wrapped", "from_zero", "jumped")}
     criteria |= {
@@ -203,8 +200,8 @@ def _tell(
     values = {name: said[name] for name in ("before", "now", "most")}
     values |= {name: heard.held(name)[at] for name in COUNTERS}
     shown = ("runs_per_min", "rope_bends_per_run", "distance_mps", "slack")
-    limit = {name: np.broadcast_to(limit_at(getattr(limits, name), at), k) for name in shown}
-    return (written(rule, columns, criteria, values, limit),)
+    limit = limits_at(limits, shown, at)
+    return (written(rule, heard.segments, events, criteria, values, limit),)
 
 
 def _said(looks: list[_Look], at: Ints) -> Mapping[str, NDArray[Any]]:

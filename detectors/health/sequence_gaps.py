@@ -21,13 +21,22 @@ from typing import Any, Final, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.conditions import Evidence, Judged, tell, tri
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped
+from detectors.conditions import tri
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.health.number_pages import Counted, Steps, counted, steps
 from detectors.parameters import LiftParams, in_seconds, plain, spread_all
 from detectors.segments import Bools, Ints, Timeline
 from detectors.signals import Heard
-from detectors.windows import IDLE, WINDOW_FIELDS, Course, follow, limit_at
+from detectors.windows import IDLE, WINDOW_FIELDS, Course, follow, limit_at, limits_at
 from telemetry.findings import FindingKind
 from telemetry.transitions import Transitions
 
@@ -141,53 +150,45 @@ def _course(
     course = course._replace(state={**pages.after(seg.last_at), **course.state})
     if not len(course.at):
         return course, ()
-    evidence = _Telling(part, found, pages, limits)
-    judged = Judged(rule.kinds[0], holds, 0, limits.calm_us, evidence)
-    everybody = part.batch.segments
-    all_seen_us = np.zeros(len(everybody), np.int64)
-    all_seen_us[part.kept] = seen_us
-    at = part.kept[course.at]
-    # At least the frame of the onset has been seen, whatever it told.
-    all_seen_us[at] = np.maximum(all_seen_us[at], course.onset_us)
-    heard = cast("Heard", _Stream(part.batch.lift.line, all_seen_us))
-    return course, (tell(rule, judged, course._replace(at=at), heard),)
+    at = course.at
+    events = Events(
+        at=part.kept[at],
+        change=course.change,
+        t_us=course.t_us,
+        onset_us=course.onset_us,
+        # At least the frame of the onset has been seen, whatever it told.
+        last_seen_us=np.maximum(seen_us[at], course.onset_us),
+        kind=rule.kinds[0],
+        ended_by=course.reason,
+        known_us=course.known_us,
+    )
+    limit = limits_at(limits, ("missing", "silence_us", "calm_us"), at)
+    said = _said(part, found, pages, at)
+    return course, (written(rule, part.batch.segments, events, *said, limit),)
 
 
-@dataclass(frozen=True, slots=True)
-class _Telling:
-    """Tells what was missing, at the elements at which something happened."""
-
-    part: _Part
-    found: Steps
-    pages: Counted
-    limits: SequenceGapsParams
-
-    def __call__(self, everywhere: Ints) -> Evidence:
-        found, pages, batch = self.found, self.pages, self.part.batch
-        at = np.searchsorted(self.part.kept, everywhere)
-        missing, silent = pages.missing[at], pages.silent[at]
-        here = np.isin(at, found.at[~found.begins])
-        first, last, lag_us = (np.full(len(at), -1) for _ in range(3))
-        which = np.searchsorted(found.at, at[here])
-        first[here], last[here] = found.prior[which] + 1, found.seq[which] - 1
-        frame = everywhere[here] - batch.segments.row[everywhere[here]] - 1
-        lag_us[here] = (batch.frames["received_us"] - batch.frames["time_us"])[frame]
-        return Evidence(
-            {
-                "in_a_silence": tri(2 * silent >= missing, missing == 0),
-                "amid_a_stream": tri(2 * silent < missing, missing == 0),
-                "history_followed": tri(lag_us > HISTORY_US, ~here),
-            },
-            {
-                "missing": missing,
-                "missing_in_a_silence": silent,
-                "missing_before": pages.before[at],
-                "first_missing": first,
-                "last_missing": last,
-            },
-            {
-                "missing": limit_at(self.limits.missing, at),
-                "silence_us": limit_at(self.limits.silence_us, at),
-                "calm_us": limit_at(self.limits.calm_us, at),
-            },
-        )
+def _said(
+    part: _Part, found: Steps, pages: Counted, at: Ints
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Tell what was missing, at the elements at which something happened: criteria and values."""
+    batch, everywhere = part.batch, part.kept[at]
+    missing, silent = pages.missing[at], pages.silent[at]
+    here = np.isin(at, found.at[~found.begins])
+    first, last, lag_us = (np.full(len(at), -1) for _ in range(3))
+    which = np.searchsorted(found.at, at[here])
+    first[here], last[here] = found.prior[which] + 1, found.seq[which] - 1
+    frame = everywhere[here] - batch.segments.row[everywhere[here]] - 1
+    lag_us[here] = (batch.frames["received_us"] - batch.frames["time_us"])[frame]
+    criteria = {
+        "in_a_silence": tri(2 * silent >= missing, missing == 0),
+        "amid_a_stream": tri(2 * silent < missing, missing == 0),
+        "history_followed": tri(lag_us > HISTORY_US, ~here),
+    }
+    values = {
+        "missing": missing,
+        "missing_in_a_silence": silent,
+        "missing_before": pages.before[at],
+        "first_missing": first,
+        "last_missing": last,
+    }
+    return criteria, values

@@ -18,10 +18,20 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import LiftParams, in_seconds, plain, spread_all
 from detectors.segments import NEVER_US, Bools, Ints, Segments
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from detectors.windows import limit_at
+from telemetry.findings import Change, ClearReason, FindingKind
 from telemetry.transitions import Transitions
 
 HEARD: Final = 0
@@ -138,35 +148,21 @@ def _found(
     change = np.repeat(changes, [len(cleared), len(raised), len(updated)])
     order = np.argsort(at, kind="stable")
     at, change = at[order], change[order]
-    over, kind = change == Change.CLEARED, np.full(len(at), FindingKind.TERMINAL_SILENT)
+    over = change == Change.CLEARED
     since = np.where(over, seg.before[at], at)
     found_us = np.where(change == Change.RAISED, life.silent_us[at], life.long_us[at])
     found_us = np.where(over, t_us[at], found_us)
     why = np.where(life.late[at], ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
-    columns = {
-        "row": seg.row[at],
-        "nth": seg.nth(at),
-        "t_us": found_us,
-        "onset_us": t_us[since],
-        "kind": kind,
-        "kind_now": kind,
-        "change": change,
-        "reason": np.where(over, why, ClearReason.NONE),
-        "confidence": np.full(len(at), Confidence.CERTAIN),
-        "last_seen_us": t_us[at],
-    }
+    kind = FindingKind.TERMINAL_SILENT
+    events = Events(at, change, found_us, t_us[since], t_us[at], kind, ended_by=why)
     criteria = {
         "silent": (~over).astype(np.int8),
         "maintenance": (found_us >= life.long_us[since]).astype(np.int8),
     }
     values = {"silent_us": found_us - t_us[since]}
     thresholds = {
-        "window_us": _at(limits.silent_us, since),
-        "maintenance_us": _at(limits.long_us, since),
-        "heartbeat_us": _at(limits.heartbeat_us, since),
+        "window_us": limit_at(limits.silent_us, since),
+        "maintenance_us": limit_at(limits.long_us, since),
+        "heartbeat_us": limit_at(limits.heartbeat_us, since),
     }
-    return (written(rule, columns, criteria, values, thresholds),)
-
-
-def _at(limit: Any, at: Ints) -> NDArray[Any]:
-    return np.broadcast_to(limit, len(at)) if np.ndim(limit) == 0 else limit[at]
+    return (written(rule, seg, events, criteria, values, thresholds),)

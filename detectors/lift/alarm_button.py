@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from detectors.codes import Merged, merged
 from detectors.contract import (
     NO_DUE_US,
+    Events,
     Field,
     GapPolicy,
     LiftFrames,
@@ -33,8 +34,9 @@ from detectors.lift.doors import OPENING_FIELDS, RELEASE_SOURCE, Openings, openi
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain, spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.signals import BUTTON_CODE, Heard
+from detectors.windows import limits_at
 from telemetry.columns import UNKNOWN
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.findings import Change, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
 _MAX_PRESSES: Final = 2**15 - 1
@@ -43,6 +45,7 @@ _BOUNCE: Final = "practice: contacts bounce for 5 to 20 ms, no finger lets go fo
 _BURST: Final = "practice: who needs help presses long and waits for an answer, children do not"
 _SHOWN: Final = ("mode", "car", "floor", "passenger")
 """Columns that are evidence only."""
+_LIMITS: Final = ("release_hold_us", "bounce_us", "burst_gap_us", "burst_presses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,23 +214,16 @@ def _transitions(
     t_us = np.where(change == Change.UPDATED, np.maximum(t_us, presses.pressed_us[at]), t_us)
     burst = _burst(heard, presses, params)[at]
     sure = heard.button.confidence(at)
-    kind = np.full(len(at), FindingKind.ALARM_BUTTON)
-    columns = {
-        "row": heard.lift.line.segments.row[at],
-        "nth": heard.lift.line.segments.nth(at),
-        "t_us": t_us,
-        "onset_us": presses.pressed_us[at],
-        "kind": kind,
-        "kind_now": kind,
-        "change": change,
-        "reason": np.where(change == Change.CLEARED, ClearReason.CONDITION_ENDED, ClearReason.NONE),
-        "confidence": np.where(
-            change == Change.RAISED,
-            np.maximum(sure, np.where(burst, Confidence.PROBABLE, Confidence.CERTAIN)),
-            Confidence.CERTAIN,
-        ),
-        "last_seen_us": heard.lift.seen_us[at],
-    }
+    sure = np.maximum(sure, np.where(burst, Confidence.PROBABLE, Confidence.CERTAIN))
+    events = Events(
+        at=at,
+        change=change,
+        t_us=t_us,
+        onset_us=presses.pressed_us[at],
+        last_seen_us=heard.lift.seen_us[at],
+        kind=FindingKind.ALARM_BUTTON,
+        confidence=np.where(change == Change.RAISED, sure, Confidence.CERTAIN),
+    )
     held_now = {name: heard.lift.held(name)[at] for name in ("button", "door", "zone", *_SHOWN)}
     criteria = {
         "button_pressed": heard.button.holds[at].astype(np.int8),
@@ -241,15 +237,8 @@ def _transitions(
     values["presses"] = np.where(change == Change.CLEARED, UNKNOWN, presses.series[at])
     values["presses_in_a_row"] = presses.chain[at]
     values["people"] = np.where(held_now["passenger"] > 1, held_now["passenger"], UNKNOWN)
-    limits = {
-        "release_hold_us": params.release_hold_us,
-        "bounce_us": params.bounce_us,
-        "burst_gap_us": params.burst_gap_us,
-        "burst_presses": params.burst_presses,
-    }
-    size = len(heard.lift.segments)
-    applied = {name: np.broadcast_to(limit, size)[at] for name, limit in limits.items()}
-    return (written(rule, columns, criteria, values, applied),)
+    limits = limits_at(params, _LIMITS, at)
+    return (written(rule, heard.lift.segments, events, criteria, values, limits),)
 
 
 def _burst(heard: _Heard, presses: _Presses, params: AlarmButtonParams) -> Bools:

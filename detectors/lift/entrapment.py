@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from detectors.contract import (
     NO_DUE_US,
+    Events,
     Field,
     GapPolicy,
     LiftFrames,
@@ -44,6 +45,7 @@ from detectors.lift.entrapment_criteria import (
 from detectors.lift.entrapment_params import EntrapmentParams
 from detectors.parameters import spread_all
 from detectors.segments import NEVER_US, Bools, Ints
+from detectors.windows import limits_at
 from telemetry.columns import Door
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transitions
@@ -58,6 +60,11 @@ _OWN_FIELDS: Final = (
     Field("kind", "i1", NO_CLASS),  # class under which the active alarm was raised; 0 = none
     Field("kind_now", "i1", NO_CLASS),  # class of the active alarm as it is now
 )
+_SHOWN: Final = (
+    *("moving_speed_mps", "release_hold_us", "interruption_us"),
+    *("silent_after_us", "empty_load_pct"),
+)
+"""Thresholds that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,33 +266,22 @@ def _transitions(
         [ClearReason.LATE_EVIDENCE, ClearReason.DOORS_OPENED],
         ClearReason.CONDITION_ENDED,
     )
-    columns = {
-        "row": judged.line.segments.row[at],
-        "nth": judged.line.segments.nth(at),
-        "t_us": np.where(raised, pending.complete_us[at], later_us),
-        "onset_us": alarm.onset_us[at],
-        "kind": alarm.kind[at],
-        "kind_now": alarm.kind_now[at],
-        "change": np.select([raised, cleared], [Change.RAISED, Change.CLEARED], Change.UPDATED),
-        "reason": np.where(cleared, ended_by, ClearReason.NONE),
-        "confidence": np.where(cleared, Confidence.CERTAIN, _confidence(judged, pending)[at]),
-        "last_seen_us": judged.heard.seen_us[at],
-    }
+    events = Events(
+        at=at,
+        change=np.select([raised, cleared], [Change.RAISED, Change.CLEARED], Change.UPDATED),
+        t_us=np.where(raised, pending.complete_us[at], later_us),
+        onset_us=alarm.onset_us[at],
+        last_seen_us=judged.heard.seen_us[at],
+        kind=alarm.kind[at],
+        confidence=_confidence(judged, pending)[at],
+        ended_by=ended_by,
+        kind_now=alarm.kind_now[at],
+    )
     criteria, values = evidence(judged, at)
-    moment_us = columns["t_us"]
-    values["held_us"] = moment_us - columns["onset_us"]
-    values["unheard_us"] = moment_us - columns["last_seen_us"]
-    limits = {
-        "window_us": pending.window_us,
-        "moving_speed_mps": params.moving_speed_mps,
-        "release_hold_us": params.release_hold_us,
-        "interruption_us": params.interruption_us,
-        "silent_after_us": params.silent_after_us,
-        "empty_load_pct": params.empty_load_pct,
-    }
-    size = len(judged.line.segments)
-    applied = {name: np.broadcast_to(limit, size)[at] for name, limit in limits.items()}
-    return (written(rule, columns, criteria, values, applied),)
+    values["held_us"] = events.t_us - events.onset_us
+    values["unheard_us"] = events.t_us - events.last_seen_us
+    limits = {"window_us": pending.window_us[at], **limits_at(params, _SHOWN, at)}
+    return (written(rule, judged.line.segments, events, criteria, values, limits),)
 
 
 def _confidence(judged: Judgement, pending: _Pending) -> NDArray[Any]:

@@ -16,7 +16,16 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import US_PER_S, LiftParams, plain, spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.signals import Heard
@@ -34,8 +43,8 @@ from detectors.trend.wear_signs import (
     Signs,
     signs_of,
 )
-from detectors.windows import limit_at
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from detectors.windows import limit_at, limits_at
+from telemetry.findings import Change, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
 _N: Final = len(QUANTITIES)
@@ -47,6 +56,11 @@ _REOPENING_RATIO: Final = 3.0
 _PRACTICE: Final = "practice: well beyond what load, weather and time of day do"
 _SURE: Final = "practice: chance does it once in 30,000 times"
 _WARM: Final = "practice: a week has every hour of use once"
+_SHOWN: Final = (
+    *("ratio", "trip_ratio", "reopenings", "levelling_mm", "fast_signs", "slow_signs", "sigmas"),
+    *("warm_up_signs", "warm_up_d", "rated_speed_mps"),
+)
+"""Thresholds that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,23 +259,18 @@ def _told(
     life: _Life,
     limits: DegradingParams,
 ) -> tuple[Transitions, ...]:
-    at, k = life.at, len(life.at)
-    if not k:
+    at = life.at
+    if not len(at):
         return ()
-    kind = np.full(k, FindingKind.DEGRADING)
-    cleared = life.change == Change.CLEARED
-    columns = {
-        "row": heard.segments.row[at],
-        "nth": heard.segments.nth(at),
-        "t_us": heard.line.t_us[at],
-        "onset_us": life.onset_us[at],
-        "kind": kind,
-        "kind_now": kind,
-        "change": life.change,
-        "reason": np.where(cleared, ClearReason.CONDITION_ENDED, ClearReason.NONE),
-        "confidence": np.where(cleared, Confidence.CERTAIN, Confidence.PROBABLE),
-        "last_seen_us": heard.seen_us[at],
-    }
+    events = Events(
+        at=at,
+        change=life.change,
+        t_us=heard.line.t_us[at],
+        onset_us=life.onset_us[at],
+        last_seen_us=heard.seen_us[at],
+        kind=FindingKind.DEGRADING,
+        confidence=Confidence.PROBABLE,
+    )
     off, quantity = life.off[at], signs.quantity[life.sign]
     base, now = (a[life.sign].astype(np.float64) for a in (taken.base, taken.now))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -276,17 +285,5 @@ def _told(
         "ratio": ratio,
     }
     criteria = {name: off[:, i].astype(np.int8) for i, name in enumerate(QUANTITIES)}
-    shown = (
-        "ratio",
-        "trip_ratio",
-        "reopenings",
-        "levelling_mm",
-        "fast_signs",
-        "slow_signs",
-        "sigmas",
-    )
-    limit = {
-        name: np.broadcast_to(limit_at(getattr(limits, name), at), k)
-        for name in (*shown, "warm_up_signs", "warm_up_d", "rated_speed_mps")
-    }
-    return (written(rule, columns, criteria, values, limit),)
+    limit = limits_at(limits, _SHOWN, at)
+    return (written(rule, heard.segments, events, criteria, values, limit),)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from detectors.conditions import tri
 from detectors.contract import (
     NO_DUE_US,
+    Events,
     Field,
     GapPolicy,
     LiftFrames,
@@ -28,9 +29,9 @@ from detectors.contract import (
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.signals import Heard
-from detectors.windows import limit_at
+from detectors.windows import limits_at
 from telemetry.columns import Mode
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.findings import Change, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
 OUT_OF_SERVICE_CODE: Final = 42
@@ -196,28 +197,24 @@ def _four_before(
 def _told(
     rule: FrequentResetsDetector, heard: Heard, life: _Life, limits: FrequentResetsParams
 ) -> tuple[Transitions, ...]:
-    at, k = life.at, len(life.at)
-    if not k:
+    at = life.at
+    if not len(at):
         return ()
-    kind = np.full(k, FindingKind.FREQUENT_RESETS)
-    mode, cleared = heard.held("mode")[at], life.change == Change.CLEARED
+    mode = heard.held("mode")[at]
     out, back = heard.code(OUT_OF_SERVICE_CODE)[at], heard.code(BACK_TO_AUTOMATIC_CODE)[at]
     sensed = tri(mode == Mode.STOPPED, mode < 0)
     agree = (sensed == 1) & ((out != 0) | (back == 1))
-    columns = {
-        "row": heard.segments.row[at],
-        "nth": heard.segments.nth(at),
-        "t_us": life.t_us,
-        "onset_us": life.onset_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": life.change,
-        "reason": np.where(cleared, ClearReason.CONDITION_ENDED, ClearReason.NONE),
-        "confidence": np.where(agree | cleared, Confidence.CERTAIN, Confidence.PROBABLE),
-        "last_seen_us": heard.seen_us[at],
-    }
+    events = Events(
+        at=at,
+        change=life.change,
+        t_us=life.t_us,
+        onset_us=life.onset_us,
+        last_seen_us=heard.seen_us[at],
+        kind=FindingKind.FREQUENT_RESETS,
+        confidence=np.where(agree, Confidence.CERTAIN, Confidence.PROBABLE),
+    )
     criteria = {"out_of_service": sensed, "code_42": out, "code_40": back}
     values = {"mode": mode, "five_resets_in_us": life.span_us, "floor": heard.held("floor")[at]}
     shown = ("window_us", "after_inspection_us", "restart_us")
-    limit = {name: np.broadcast_to(limit_at(getattr(limits, name), at), k) for name in shown}
-    return (written(rule, columns, criteria, values, limit),)
+    limit = limits_at(limits, shown, at)
+    return (written(rule, heard.segments, events, criteria, values, limit),)

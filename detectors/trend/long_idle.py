@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.conditions import tri
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain, spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.signals import MAINS_OFF_CODE, Heard
@@ -29,7 +38,7 @@ from detectors.trend.week_pattern import (
     until_expected_us,
     usual,
 )
-from detectors.windows import limit_at
+from detectors.windows import limit_at, limits_at
 from telemetry.columns import UNKNOWN, Mode, Power
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transitions
@@ -298,26 +307,23 @@ def _told(
     rule: LongIdleDetector, heard: Heard, life: _Lived, idle: _Idle, limits: LongIdleParams
 ) -> tuple[Transitions, ...]:
     at = np.flatnonzero(idle.raised | idle.cleared)
-    k = len(at)
-    if not k:
+    if not len(at):
         return ()
-    seg, kind = heard.segments, np.full(k, FindingKind.LONG_IDLE)
+    seg = heard.segments
     cleared = idle.cleared[at]
     t_us = np.where(cleared, heard.line.t_us[at], idle.deadline_us[at])
     stands_us = np.where(cleared, seg.prior(idle.stands_us)[at], idle.stands_us[at])
     why = np.where(idle.late[at], ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
-    columns = {
-        "row": seg.row[at],
-        "nth": seg.nth(at),
-        "t_us": t_us,
-        "onset_us": stands_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": np.where(cleared, Change.CLEARED, Change.RAISED),
-        "reason": np.where(cleared, why, ClearReason.NONE),
-        "confidence": np.where(cleared, Confidence.CERTAIN, Confidence.PROBABLE),
-        "last_seen_us": heard.seen_us[at],
-    }
+    events = Events(
+        at=at,
+        change=np.where(cleared, Change.CLEARED, Change.RAISED),
+        t_us=t_us,
+        onset_us=stands_us,
+        last_seen_us=heard.seen_us[at],
+        kind=FindingKind.LONG_IDLE,
+        confidence=Confidence.PROBABLE,
+        ended_by=why,
+    )
     mode = heard.held("mode")[at]
     criteria = {
         "ordinary_service": life.ordinary[at].astype(np.int8),
@@ -327,5 +333,4 @@ def _told(
     values = {"stood_us": t_us - stands_us, "ran_today": life.ran[at], "mode": mode}
     values |= {name: heard.held(name)[at] for name in ("door", "floor", "passenger")}
     shown = ("runs", "least_us", "gap_us", "busy_runs", "offset_h", "slot_us")
-    limit = {name: np.broadcast_to(limit_at(getattr(limits, name), at), k) for name in shown}
-    return (written(rule, columns, criteria, values, limit),)
+    return (written(rule, seg, events, criteria, values, limits_at(limits, shown, at)),)

@@ -15,12 +15,21 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from detectors.contract import NO_DUE_US, Field, GapPolicy, LiftFrames, State, Stepped, written
+from detectors.contract import (
+    NO_DUE_US,
+    Events,
+    Field,
+    GapPolicy,
+    LiftFrames,
+    State,
+    Stepped,
+    written,
+)
 from detectors.parameters import US_PER_S, LiftParams, plain
 from detectors.segments import NEVER_US, Bools, Ints, Timeline
 from detectors.signals import Heard
 from telemetry.columns import UNKNOWN
-from telemetry.findings import Change, ClearReason, Confidence, FindingKind
+from telemetry.findings import Change, ClearReason, FindingKind
 from telemetry.transitions import Transitions
 
 INTERVAL_D: Final = 3.0
@@ -136,29 +145,27 @@ def _life(state: State, heard: Heard, tests: Bools, is_set: Bools, interval_us: 
 def _told(
     rule: TestOverdueDetector, heard: Heard, life: _Life, interval_us: Ints
 ) -> tuple[Transitions, ...]:
-    at, k = life.at, len(life.at)
-    if not k:
+    at = life.at
+    if not len(at):
         return ()
-    kind, row = np.full(k, FindingKind.TEST_OVERDUE), heard.segments.row[at]
+    interval_us = interval_us[heard.segments.row[at]]
     cleared = life.change == Change.CLEARED
     why = np.where(life.late, ClearReason.LATE_EVIDENCE, ClearReason.CONDITION_ENDED)
-    columns = {
-        "row": row,
-        "nth": heard.segments.nth(at),
-        "t_us": life.t_us,
-        "onset_us": life.since_us,
-        "kind": kind,
-        "kind_now": kind,
-        "change": life.change,
-        "reason": np.where(cleared, why, ClearReason.NONE),
-        "confidence": np.full(k, Confidence.CERTAIN),
-        "last_seen_us": heard.seen_us[at],
-    }
+    events = Events(
+        at=at,
+        change=life.change,
+        t_us=life.t_us,
+        onset_us=life.since_us,
+        last_seen_us=heard.seen_us[at],
+        kind=FindingKind.TEST_OVERDUE,
+        ended_by=why,
+    )
     criteria = {"ever_tested": life.tested.astype(np.int8), "tested_now": cleared.astype(np.int8)}
-    last_us = life.since_us - interval_us[row]
+    last_us = life.since_us - interval_us
     values = {
         "last_test_us": np.where(life.tested, last_us, UNKNOWN),
         "alarm_test": heard.held("alarm_test")[at],
         "button": heard.held("button")[at],
     }
-    return (written(rule, columns, criteria, values, {"interval_us": interval_us[row]}),)
+    limit = {"interval_us": interval_us}
+    return (written(rule, heard.segments, events, criteria, values, limit),)
