@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from alerting.alarm import Alarm, Elevator, Message, MessageType
-from telemetry.findings import FINDINGS, Confidence
+from telemetry.findings import FINDINGS, Confidence, FindingClass
 
 SOURCE: Final = "/hoistway"
 """CloudEvents ``source``: a URI reference; one service, one outbox."""
@@ -136,6 +136,8 @@ _VERB: Final[Mapping[MessageType | None, tuple[str, str]]] = {
     MessageType.CANCELLED: ("误报撤销：", "Cancelled as false: "),
     MessageType.ENDED: ("已结束：", "Ended: "),
 }
+_CLEARED: Final = ("已消除：", "Cleared: ")
+"""Of ``RELEASED``, where the finding is about no person."""
 
 ESCALATOR_KINDS: Final = range(50, 60)
 """Numbers of findings of escalators and walks (``telemetry.findings``)."""
@@ -149,8 +151,9 @@ def text(
     alarm: Alarm, elevator: Elevator, kind: MessageType | None, texts: TextParams
 ) -> dict[str, str]:
     """Return one line each in Chinese and English, for a person who reads it aloud."""
-    zh, en = _VERB[kind]
     finding = FINDINGS[alarm.kind_now]
+    about_people = finding.finding_class is FindingClass.RESCUE
+    zh, en = _CLEARED if kind is MessageType.RELEASED and not about_people else _VERB[kind]
     unsure_zh, unsure_en = _UNSURE.get(alarm.confidence, ("", ""))
     zh_parts = [f"{zh}{finding.zh}{unsure_zh}", *_place_zh(alarm, elevator)]
     en_parts = [f"{en}{finding.en}{unsure_en}", *_place_en(alarm, elevator)]

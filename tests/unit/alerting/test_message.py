@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alerting import decisions
-from alerting.alarm import Elevator, Message, Source
+from alerting.alarm import Elevator, Message, MessageType, Source
 from alerting.history import Context
 from alerting.message import TextParams, cloud_event, document, rfc3339
 from telemetry.findings import Confidence, FindingKind
@@ -132,6 +132,16 @@ def test_a_message_calls_an_escalator_by_its_name(kind: FindingKind) -> None:
     )  # fmt: skip
     assert f"{'escalator' if stairs else 'lift'} {BARE.code}" in told["en"]
     assert f"{'扶梯' if stairs else '电梯'} {BARE.code}" in told["zh"]
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_only_people_are_released_any_other_finding_is_cleared(kind: FindingKind) -> None:
+    book = Book()
+    book.fold([transition(kind=kind)])
+    told = document(book.only(), BARE, MessageType.RELEASED)["text"]
+    rescue = kind.slug.startswith("entrapment") or kind is FindingKind.ALARM_BUTTON
+    assert told["en"].startswith("Released: " if rescue else "Cleared: ")
+    assert told["zh"].startswith("已解救：" if rescue else "已消除：")
 
 
 def test_times_are_exact_and_in_utc() -> None:
