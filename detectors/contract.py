@@ -95,7 +95,7 @@ class Deaf(NamedTuple):
     heads_us
         How long after the newest frame of each lift before the step, shape (n_rows,) [µs].
     since_us
-        Since when we listen: how long after frames of the batch, by their ``received_us`` [µs].
+        Since when we listen: how long after frames of the batch, by when they were made [µs].
     """
 
     heads_us: Ints
@@ -106,8 +106,11 @@ class Deaf(NamedTuple):
         return Deaf(self.heads_us[rows], self.since_us)
 
     def along(self, segments: Segments, frames: FrameBatch) -> Ints:
-        """Return how long after each element of the strip, shape (n + m,) [µs]."""
-        frames_us = self.since_us - frames["received_us"]
+        """Return how long after each element of the strip, shape (n + m,) [µs].
+
+        Counted from when a frame was made: the broker may have held it while nobody listened.
+        """
+        frames_us = self.since_us - np.minimum(frames["received_us"], frames["time_us"])
         return np.maximum(segments.join(self.heads_us, frames_us), 0)
 
 

@@ -62,7 +62,7 @@ class TerminalSilentDetector:
     """See the module."""
 
     name: str = "terminal_silent"
-    version: str = "1"
+    version: str = "2"
     kinds: tuple[FindingKind, ...] = (FindingKind.TERMINAL_SILENT,)
     gap_policy: GapPolicy = GapPolicy.HOLD
     layout: tuple[Field, ...] = (Field("told", "u1", HEARD),)

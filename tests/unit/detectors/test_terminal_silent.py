@@ -167,3 +167,10 @@ def test_between_frames_of_one_batch_the_same_counts():
         (0, "cleared", 100),
     ]
     assert said(bank.step(frames, deaf=Deaf(np.zeros(2, "i8"), us(55)))) == []
+
+
+def test_a_frame_that_the_broker_held_for_us_begins_no_silence_when_it_comes():
+    bank = deaf_bank()
+    held, fresh = us(10), us(100)
+    frames = FrameBatch.make(2, row=[0, 0], time_us=[held, fresh], received_us=[us(95), fresh])
+    assert said(bank.step(frames, deaf=Deaf(np.zeros(2, "i8"), us(94)))) == []
