@@ -241,8 +241,9 @@ def run_oracle(name, fleet, batches, overrides=None, end=True):
     return [{"row": lift, **f} for lift, oracle in enumerate(oracles) for f in oracle.found]
 
 
-def in_words_of(oracle_found, found):
-    """The bank's findings, reduced to what the oracle tells."""
+def in_words_of(wanted, found):
+    """The bank's findings, each reduced to what the oracle tells of its kind."""
+    words = {f["kind"]: list(f) for f in wanted}
     said = []
     for f in found:
         r = f["record"]
@@ -255,7 +256,7 @@ def in_words_of(oracle_found, found):
             **r.criteria,
             "window_us": r.thresholds.get("window_us") if r.change == 1 else None,
         }
-        said.append({k: everything[k] for k in oracle_found})
+        said.append({k: everything[k] for k in words.get(everything["kind"], everything)})
     return said
 
 

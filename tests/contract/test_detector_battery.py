@@ -103,8 +103,7 @@ def assert_like_oracle(detector, fleet, batches, overrides):
     for batch in batches:
         found += step_once(bank, batch)
     found += step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)))
-    words = list(wanted[0]) if wanted else ["row"]
-    assert sorted(in_words_of(words, found), key=repr) == sorted(wanted, key=repr)
+    assert sorted(in_words_of(wanted, found), key=repr) == sorted(wanted, key=repr)
     return wanted
 
 

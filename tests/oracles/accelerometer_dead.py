@@ -1,9 +1,11 @@
 """A dead accelerometer, one frame at a time. Written from docs/detectors.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tests.oracles.listener import Listener
+from tests.oracles.lift_listener import Listener
+from tests.oracles.windowed import us
 
+DEAD = 35
 REACHES = {(35, 1, 0), (35, 3, 2), (35, 3, 3)}
 SHORT = {"accelerometer_floors": 1, "accelerometer_window_s": 3}
 VALUES = {"acceleration_mps2": (0.0, 0.0, 0.0, 0.0, 0.0, 0.5), "floor": (1, 2, 3)}
@@ -15,20 +17,25 @@ class Rules:
     accelerometer_window_s: float = 120
 
 
+@dataclass
 class Oracle(Listener):
-    def __init__(self, rules=None):
-        super().__init__()
-        self.rules = rules or Rules()
+    rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self):
+        super().__init__(self.rules)
+
+    def start(self):
         self.floors = 0
-        window_s = self.rules.accelerometer_window_s
-        self.follow(35, window_s, 0, self.holds, lambda: {"unchanged": self.holds()})
+        self.window(DEAD, us(self.rules.accelerometer_window_s), 0)
 
-    def holds(self):
-        known = "acceleration_mps2" in self.held
-        return known and self.floors >= self.rules.accelerometer_floors
-
-    def heard(self, time, frame, told):
-        if self.held.get("acceleration_mps2") != self.before.get("acceleration_mps2"):
+    def look(self, time, told):
+        reading = self.get("acceleration_mps2")
+        if reading != self.was("acceleration_mps2"):
             self.floors = 0
-        if "acceleration_mps2" in told and self.was("floor") not in (-1, self.now("floor")):
+        if "acceleration_mps2" in told and self.was("floor") not in (None, self.get("floor")):
             self.floors += 1
+        self.unchanged = reading is not None and self.floors >= self.rules.accelerometer_floors
+        self.windows[DEAD].judged(time, self.unchanged)
+
+    def said(self, kind):
+        return {"unchanged": self.unchanged}

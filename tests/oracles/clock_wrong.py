@@ -1,9 +1,11 @@
 """A wrong clock, one frame at a time. Written from docs/detectors.md."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tests.oracles.listener import Listener
+from tests.oracles.lift_listener import Listener
+from tests.oracles.windowed import us
 
+WRONG = 37
 REACHES = {(37, 1, 0), (37, 3, 2), (37, 3, 3)}
 SHORT = {
     "clock_lag_s": 2,
@@ -28,32 +30,34 @@ class Rules:
     clock_calm_s: float = 60
 
 
+@dataclass
 class Oracle(Listener):
-    def __init__(self, rules=None):
-        super().__init__()
-        self.rules = rules or Rules()
+    rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self):
+        super().__init__(self.rules)
+
+    def start(self):
         self.refused = self.steady = False
         self.lag = None
-        self.follow(37, 0, self.rules.clock_calm_s, self.holds, self.evidence)
+        self.window(WRONG, 0, us(self.rules.clock_calm_s))
 
-    def behind(self):
-        late = self.lag is not None and self.lag > self.rules.clock_lag_s * 1_000_000
-        return not self.refused and self.steady and late
-
-    def holds(self):
-        return self.refused or self.behind()
-
-    def evidence(self):
-        return {"time_refused": self.refused, "steadily_behind": self.behind()}
-
-    def heard(self, time, frame, told):
+    def look(self, time, told):
+        rules, frame = self.rules, self.frame_heard
         if told:
             self.refused = frame.get("clock", 0) == 1
-        if self.new_minute():
+        if self.is_new(60):
             lag = frame.get("received_us", 0) - frame.get("device_time_us", 0)
             same = self.lag is not None
-            self.steady = same and abs(lag - self.lag) <= self.rules.clock_steady_s * 1_000_000
+            self.steady = same and abs(lag - self.lag) <= us(rules.clock_steady_s)
             self.lag = lag
-        rules, window = self.rules, self.followed[0][0]
-        window_s = rules.clock_refused_window_s if self.refused else rules.clock_window_s
-        window.window_us = round(window_s * 1_000_000)
+        late = self.lag is not None and self.lag > us(rules.clock_lag_s)
+        self.behind = not self.refused and self.steady and late
+        window = self.windows[WRONG]
+        window.window_us = us(
+            rules.clock_refused_window_s if self.refused else rules.clock_window_s
+        )
+        window.judged(time, self.refused or self.behind)
+
+    def said(self, kind):
+        return {"time_refused": self.refused, "steadily_behind": self.behind}

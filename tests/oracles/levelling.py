@@ -142,6 +142,16 @@ class Oracle(Listener):
             self.returns += 1
         return returns
 
+    def said(self, kind):
+        if kind == BACK:
+            too_many = self.returns >= self.rules.relevellings
+            return {"returns": self.returns, "too_many": too_many, "in_zone": self.get("zone")}
+        return {
+            "stopped_off": self.stopped_off,
+            "moved_while_standing": self.sagged,
+            "doors_opened": self.opened,
+        }
+
     def frame(self, frame):
         window = self.windows[OFF]
         window.update = lambda time: None

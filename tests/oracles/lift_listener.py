@@ -1,15 +1,19 @@
 """What the oracles of windowed lift rules share: holding what was told, and passing time.
 
 One lift, one frame at a time; written from docs/detectors.md ("What all detectors share"). A rule
-derives, makes its windows in ``start``, looks at ``self.now`` in ``look`` after every frame, tells
-each window whether its condition holds, and says in ``said`` what it wants compared.
+derives, makes its windows in ``start``, looks at ``self.now`` and ``self.before`` in ``look`` after
+every frame, tells each window whether its condition holds, and says in ``said`` what it wants
+compared of each kind; ``window_us`` None if the rule tells no window.
 """
 
-from tests.oracles.windowed import UPDATED, Window
+from tests.oracles.windowed import Window, us
 
 LIFT = 0
-NOT_OF_LIFTS = ("unit", "time_us", "handrail_left_pct", "handrail_right_pct", "step_frequency_hz",
-                "cover_open", "emergency_stop")  # fmt: skip
+HEADER = {"time_us", "seq", "device_time_us", "received_us", "clock", "quality", "unit", "late"}
+ESCALATORS_ALONE = {
+    *("handrail_left_pct", "handrail_right_pct", "step_frequency_hz"),
+    *("cover_open", "emergency_stop"),
+}
 CERTAIN, PROBABLE, POSSIBLE = 0, 1, 2
 
 
@@ -17,10 +21,11 @@ class Listener:
     def __init__(self, rules):
         self.rules = rules
         self.found = []
-        self.now = {}
+        self.frame_heard = {}
+        self.now, self.before = {}, {}
         self.codes = None
         self.time = None
-        self.seen = None
+        self.seen = self.seen_before = None
         self.windows = {}
         self.start()
 
@@ -35,11 +40,12 @@ class Listener:
         time = frame["time_us"] if self.time is None else max(frame["time_us"], self.time)
         self.pass_to(time)
         self.time = time
-        told = {k: v for k, v in frame.items() if k not in NOT_OF_LIFTS}
+        told = {k: v for k, v in frame.items() if k not in HEADER | ESCALATORS_ALONE}
         if told.get("door") == 0:
             del told["door"]
         if frame.get("unit", LIFT) != LIFT:
             told = {}
+        self.frame_heard, self.seen_before = frame, self.seen
         if told:
             self.seen = time
         before = {kind: window.active for kind, window in self.windows.items()}
@@ -60,6 +66,7 @@ class Listener:
 
     def hear(self, told):
         """Take over what was told; return whether an active finding has something new to tell."""
+        self.before = dict(self.now)
         if "car" in told and told["car"] != self.now.get("car") and "speed_mps" not in told:
             self.now.pop("speed_mps", None)
         if "codes" in told:
@@ -69,15 +76,24 @@ class Listener:
                 self.codes.discard(41)
             if told.get("button") == 0:
                 self.codes.discard(90)
-        before = dict(self.now)
         self.now |= {k: v for k, v in told.items() if k != "codes"}
-        return self.has_news(before)
+        return self.has_news(self.before)
 
     def has_news(self, before):
         return False
 
     def get(self, name):
         return self.now.get(name)
+
+    def was(self, name):
+        return self.before.get(name)
+
+    def is_new(self, period_s):
+        """Tell whether this is the first frame of its period that told anything."""
+        if self.seen == self.seen_before:
+            return False
+        period = us(period_s)
+        return self.seen_before is None or self.seen // period != self.seen_before // period
 
     def code(self, number):
         return None if self.codes is None else number in self.codes
@@ -130,6 +146,3 @@ def merged(sensed, code):
     if code:
         return True, PROBABLE if sensed is None else POSSIBLE
     return False, CERTAIN
-
-
-__all__ = ["CERTAIN", "LIFT", "POSSIBLE", "PROBABLE", "UPDATED", "Listener", "merged"]

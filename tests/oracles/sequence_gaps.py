@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.oracles.listener import ESCALATORS_ALONE, HEADER
+from tests.oracles.lift_listener import ESCALATORS_ALONE, HEADER
 from tests.oracles.windowed import Window, us
 
 REACHES = {(39, 1, 0), (39, 2, 0), (39, 3, 2)}

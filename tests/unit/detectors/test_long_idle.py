@@ -230,6 +230,6 @@ def test_equals_its_oracle_over_weeks(seed):
     for batch in batches:
         found += step_once(bank, batch)
     found += step_once(bank, dict.fromkeys(range(3), end_us(fleet)))
-    assert sorted(in_words_of(list(wanted[0]), found), key=repr) == sorted(wanted, key=repr)
+    assert sorted(in_words_of(wanted, found), key=repr) == sorted(wanted, key=repr)
     assert {f["change"] for f in wanted} == {1, 3}
     assert len(wanted) > 10
