@@ -3,8 +3,10 @@
 Decides four kinds that read the same states. Codes 02 and 03 of the controller are merged with what
 is sensed. A car that parks with closed doors is no fault, and looks like one whose doors fail: only
 somebody inside, or the controller, tells them apart. Likewise doors that merely stand open are no
-failure to close. What is left to others: people behind doors that do not open (``entrapment``),
-doors open while the car moves (``open_doors``), slow wear of doors.
+failure to close. Doors that are shut on trip after trip work: it is their switch that sticks, and
+one that is shut again and again within a minute flaps; ``stuck_sensors`` says so. What is left to
+others: people behind doors that do not open (``entrapment``), doors open while the car moves
+(``open_doors``), slow wear of doors.
 """
 
 from collections.abc import Mapping
@@ -43,6 +45,8 @@ _AT_WORK: Final = np.isin(
 _NORMAL: Final = np.isin(np.arange(256), [UNKNOWN % 256, Mode.NORMAL, Mode.UNKNOWN])
 """Modes, as bytes, of ordinary service; never told is ordinary."""
 _UNFINISHED: Final = np.isin(np.arange(256), [Door.CLOSING, Door.HELD])
+_MOST: Final = int(np.iinfo("u1").max)
+MINUTE_US: Final = 60 * US_PER_S
 _VALUES: Final = ("car", "door", "zone", "floor", "mode", "power", "passenger", "load_pct")
 
 
@@ -54,6 +58,8 @@ class DoorFaultParams(LiftParams):
     ----------
     fails_to_open_window_us, fails_to_close_window_us
         How long doors may take to open, or to close [µs].
+    fails_to_open_trips
+        So many trips in a row may end at doors that do not open.
     occupied_load_pct
         From this load on somebody is inside [%].
     held_open_window_us
@@ -64,6 +70,8 @@ class DoorFaultParams(LiftParams):
         So many openings again in one stop are too many.
     door_bridge_us
         Absences shorter than this change nothing [µs].
+    door_bounces
+        Doors that are told to be shut more often within a minute are not bridged over.
     """
 
     fails_to_open_window_us: Any = field(
@@ -73,6 +81,10 @@ class DoorFaultParams(LiftParams):
     fails_to_close_window_us: Any = field(
         default=30 * US_PER_S,
         metadata=in_seconds("fails_to_close_window_s", 0, 600, "field: 10-500 s by source"),
+    )
+    fails_to_open_trips: Any = field(
+        default=2,
+        metadata=plain("fails_to_open_trips", 1, 100, "i4", "practice: one landing, and the next"),
     )
     occupied_load_pct: Any = field(
         default=4.0,
@@ -95,6 +107,10 @@ class DoorFaultParams(LiftParams):
         default=US_PER_S,
         metadata=in_seconds("door_bridge_s", 0, 60, "practice: longer than contact bounce"),
     )
+    door_bounces: Any = field(
+        default=3,
+        metadata=plain("door_bounces_per_min", 0, 100, "i4", "practice: a worn contact's bounces"),
+    )
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,8 @@ class _Scene:
     doors: DoorMovements
     arrived: Bools
     occupied: Bools
+    trips: Ints
+    shuts: Ints
 
     @cached_property
     def at_work(self) -> Bools:
@@ -128,6 +146,7 @@ class DoorFaultsDetector(ConditionDetector):
     """The rules of doors at a landing."""
 
     name = "door_faults"
+    version = "2"
     kinds = (
         FindingKind.DOOR_FAILS_TO_OPEN,
         FindingKind.DOOR_FAILS_TO_CLOSE,
@@ -142,6 +161,9 @@ class DoorFaultsDetector(ConditionDetector):
         *MOVEMENT_FIELDS,
         Field("arrived", "?", False),  # it came from outside the zone and did not open yet
         Field("occupied", "?", False),  # somebody has been inside since the doors were closed
+        Field("away", "?", False),  # it left a zone, and has not stood in one since
+        Field("trips", "u1", 0),  # how often it left, since the doors were last apart
+        Field("shuts", "u1", 0),  # how often the doors were told to be shut in this minute
     )
     params_type = DoorFaultParams
 
@@ -149,8 +171,10 @@ class DoorFaultsDetector(ConditionDetector):
         self, state: State, heard: Heard, params: DoorFaultParams
     ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
         """Judge every element; see ``ConditionDetector.judge``."""
-        seg, car, door = heard.segments, motion(heard), heard.held("door")
-        doors_apart = apart(door)
+        seg, car, door, zone = heard.segments, motion(heard), heard.held("door"), heard.held("zone")
+        doors_apart, doors_shut = apart(door), shut(door)
+        outside = car.moves & (zone == 0)
+        away = kept(seg, state["away"], outside, car.stands & (zone == 1))
         somebody = (heard.held("passenger") > 0) | (
             heard.held("load_pct") >= params.occupied_load_pct
         )
@@ -159,12 +183,20 @@ class DoorFaultsDetector(ConditionDetector):
             params,
             car,
             door_movements(state, heard, car.moves),
-            arrived=kept(seg, state["arrived"], car.moves & (heard.held("zone") == 0), doors_apart),
-            occupied=kept(seg, state["occupied"], somebody & shut(door), doors_apart),
+            arrived=kept(seg, state["arrived"], outside, doors_apart),
+            occupied=kept(seg, state["occupied"], somebody & doors_shut, doors_apart),
+            trips=seg.count_since(seg.rises(away) & ~doors_apart, doors_apart, state["trips"]),
+            shuts=seg.count_since(seg.rises(doors_shut), heard.turns(MINUTE_US), state["shuts"]),
         )
         last = seg.last_at
         own = movements_after(scene.doors, last)
-        own |= {"arrived": scene.arrived[last], "occupied": scene.occupied[last]}
+        own |= {
+            "arrived": scene.arrived[last],
+            "occupied": scene.occupied[last],
+            "away": away[last],
+            "trips": np.minimum(scene.trips[last], _MOST).astype("u1"),
+            "shuts": np.minimum(scene.shuts[last], _MOST).astype("u1"),
+        }
         return (_opens(scene), _closes(scene), _held(scene), _again(scene)), own
 
 
@@ -174,7 +206,10 @@ def _opens(scene: _Scene) -> Judged:
     zone, door = heard.held("zone"), heard.held("door")
     waits = scene.car.stands & (zone == 1) & shut(door) & scene.arrived
     waits &= ~scene.at_work & ~scene.dark & (heard.held("safety_circuit") != 0)
-    sensed = tri(waits & scene.occupied, (waits & ~scene.occupied) | ~(known(door) & known(zone)))
+    # Who went on from landing to landing with shut doors had them open: the switch sticks.
+    sticks = scene.trips > params.fails_to_open_trips
+    shows = scene.occupied & ~sticks
+    sensed = tri(waits & shows, (waits & ~shows) | ~(known(door) & known(zone)))
     merge = merged(sensed, heard.code(CODE_FAILS_TO_OPEN))
 
     def evidence(at: Ints) -> Evidence:
@@ -184,10 +219,14 @@ def _opens(scene: _Scene) -> Judged:
                 "arrived": tri(scene.arrived[at]),
                 "mains_off": tri(scene.dark[at]),
                 "occupied": tri(scene.occupied[at]),
+                "door_switch_trusted": tri(~sticks[at]),
                 "stopped": tri(scene.car.stands[at], ~(scene.car.stands | scene.car.moves)[at]),
             },
-            scene.values(at),
-            {"window_us": limit_at(params.fails_to_open_window_us, at)},
+            {**scene.values(at), "trips_with_shut_doors": scene.trips[at]},
+            {
+                "window_us": limit_at(params.fails_to_open_window_us, at),
+                "trips": limit_at(params.fails_to_open_trips, at),
+            },
         )
 
     return Judged(
@@ -239,9 +278,10 @@ def _held(scene: _Scene) -> Judged:
             {"window_us": window_us[at]},
         )
 
+    # A switch that bounces again and again tells nothing: what it calls shut is shut.
+    bridge_us = np.where(scene.shuts > params.door_bounces, 0, params.door_bridge_us)
     return Judged(
-        FindingKind.DOOR_HELD_OPEN, holds, window_us, params.door_bridge_us, evidence,
-        prefix="held_",
+        FindingKind.DOOR_HELD_OPEN, holds, window_us, bridge_us, evidence, prefix="held_",
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ SHORT = {
     "held_open_window_s": 5,
     "unseen_closing_s": 2,
     "reopenings": 2,
+    "fails_to_open_trips": 1,
+    "door_bounces_per_min": 1,
 }
 REACHES = {
     *((kind, change, reason) for kind in (10, 11, 12) for change, reason in ((1, 0), (3, 2))),
@@ -35,11 +37,13 @@ REACHES = {
 class Rules:
     fails_to_open_window_s: float = 30
     fails_to_close_window_s: float = 30
+    fails_to_open_trips: int = 2
     occupied_load_pct: float = 4
     held_open_window_s: float = 60
     unseen_closing_s: float = 5
     reopenings: int = 5
     door_bridge_s: float = 1
+    door_bounces_per_min: int = 3
 
 
 @dataclass
@@ -53,6 +57,8 @@ class Oracle(Listener):
         rules, bridge = self.rules, us(self.rules.door_bridge_s)
         self.door_before = None
         self.reopened = 0
+        self.away, self.trips = False, 0
+        self.minute, self.shuts = None, 0
         self.tells_closing = self.arrived = self.occupied = False
         self.opens_again = False
         self.window(FAILS_TO_OPEN, us(rules.fails_to_open_window_s), bridge)
@@ -62,6 +68,7 @@ class Oracle(Listener):
 
     def look(self, time, told):
         self.remember()
+        self.count_trips()
         self.judge_opening(time)
         self.judge_closing(time)
         self.judge_held(time)
@@ -72,6 +79,7 @@ class Oracle(Listener):
         door, was = self.get("door"), before.get("door")
         self.opens_again = was in (1, 6) and door in (3, 4) and not self.moves
         self.closed_or_away = door in (2, 5) or self.moves
+        self.count_shuts(door, was)
         return self.opens_again
 
     def frame(self, frame):
@@ -82,6 +90,25 @@ class Oracle(Listener):
         super().frame(frame)
         for kind, window in others.items():
             window.update = updates[kind]
+
+    def count_shuts(self, door, was):
+        """How often the doors were told to be shut in this minute."""
+        if self.seen is not None and self.seen // us(60) != self.minute:
+            self.minute, self.shuts = self.seen // us(60), 0
+        if door in (2, 5) and was not in (2, 5):
+            self.shuts += 1
+
+    def count_trips(self):
+        """How often the car left a zone since the doors were last apart."""
+        leaves = self.moves and self.get("zone") == 0
+        if self.get("door") in (1, 3, 4, 6):
+            self.trips = 0
+        elif leaves and not self.away:
+            self.trips += 1
+        if leaves:
+            self.away = True
+        elif self.stands and self.get("zone") == 1:
+            self.away = False
 
     def remember(self):
         door = self.get("door")
@@ -115,7 +142,8 @@ class Oracle(Listener):
         door, zone = self.get("door"), self.get("zone")
         waits = self.stands and zone == 1 and door in (2, 5) and self.arrived
         waits = waits and not self.at_work and not self.dark and self.get("safety_circuit") != 0
-        unknown = door is None or zone is None or (waits and not self.occupied)
+        sticks = self.trips > self.rules.fails_to_open_trips
+        unknown = door is None or zone is None or (waits and (sticks or not self.occupied))
         self.sensed_open = None if unknown else waits
         holds, self.sure_open = merged(self.sensed_open, self.code(3))
         self.windows[FAILS_TO_OPEN].judged(time, holds)
@@ -135,6 +163,8 @@ class Oracle(Listener):
         window = self.windows[HELD_OPEN]
         extra = 0 if self.tells_closing else self.rules.unseen_closing_s
         window.window_us = us(self.rules.held_open_window_s + extra)
+        bounces = self.shuts > self.rules.door_bounces_per_min
+        window.bridge_us = 0 if bounces else us(self.rules.door_bridge_s)
         window.judged(time, stands_open and ordinary)
 
     def confidence(self, kind):

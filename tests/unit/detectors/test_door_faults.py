@@ -86,6 +86,45 @@ def test_a_rider_who_boards_and_stands_in_a_closed_car_is_no_failure():
     assert lift.raised(*MINE) == []
 
 
+def trips(lift, times, start_s=100):
+    """Send the car from landing to landing, each time with a minute's stop and doors told shut."""
+    for begin_s in range(start_s, start_s + 100 * times, 100):
+        lift.every(1, begin_s, begin_s + 20, RUNS, passenger=1)
+        lift.every(1, begin_s + 20, begin_s + 100, CLOSED, passenger=1)
+
+
+def test_doors_that_fail_at_the_second_landing_too_are_found():
+    lift = a_lift()
+    trips(lift, 2)
+    assert lift.raised(NOT_OPEN) == [150.0, 250.0]
+
+
+def test_a_switch_that_sticks_at_closed_is_no_door_that_fails_at_every_landing():
+    lift = a_lift()
+    trips(lift, 10)
+    assert lift.raised(NOT_OPEN) == [150.0, 250.0]
+    lift.at(1200, OPEN)
+    lift.at(1205, CLOSED)
+    trips(lift, 1, start_s=1300)
+    assert lift.raised(NOT_OPEN)[2:] == [1350.0]
+
+
+def test_landings_that_are_passed_are_no_trips():
+    lift = a_lift()
+    for second in range(100, 200, 10):
+        lift.at(second, RUNS, passenger=1)
+        lift.at(second + 5, RUNS, passenger=1, zone=1)
+    lift.every(1, 200, 240, CLOSED, passenger=1)
+    assert lift.raised(NOT_OPEN) == [230.0]
+
+
+def test_the_controller_is_believed_whatever_the_switch_says():
+    lift = a_lift()
+    trips(lift, 5)
+    lift.every(1, 600, 640, CLOSED, passenger=1, codes=(3,))
+    assert lift.raised(NOT_OPEN)[2:] == [630.0]
+
+
 def test_a_car_that_levels_again_has_not_arrived():
     lift = a_lift()
     lift.at(4, CLOSED, passenger=1)
@@ -188,6 +227,17 @@ def test_a_contact_that_bounces_does_not_begin_it_anew():
     lift.at(40.5, OPEN)
     lift.wait_until(80)
     assert lift.raised(HELD) == [70.0]
+
+
+def test_a_switch_that_flaps_holds_no_door_open():
+    lift = a_lift()
+    lift.at(10, OPEN)
+    for second in range(11, 200):
+        lift.at(second - 0.5, CLOSED)
+        lift.at(second, OPEN)
+    assert lift.raised(*MINE) == []
+    lift.every(1, 200, 300, OPEN)
+    assert lift.raised(HELD) == [259.0]
 
 
 # ------------------------------------------------------------------ open again
