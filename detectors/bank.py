@@ -346,9 +346,11 @@ class Bank:
                 self._guarded(detector, part, part.lift_frames(), result.part(low, high))
             return
         touched.state.put(detector.name, after, touched.low)
-        due_us, silence_due_us = result.due_us
-        np.minimum(due_us, stepped.due_us, out=due_us)
-        np.minimum(silence_due_us, stepped.silence_due_us, out=silence_due_us)
+        for due_us, own_us in zip(
+            result.due_us, (stepped.due_us, stepped.silence_due_us), strict=True
+        ):
+            if isinstance(own_us, np.ndarray):
+                np.minimum(due_us, own_us, out=due_us)
         result.pieces.extend(
             (detector, block.at_rows(rows, self._params.version))
             for block in stepped.found

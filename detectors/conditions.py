@@ -103,8 +103,8 @@ class ConditionDetector(ABC):
         """Advance ``m`` lifts; see ``contract.Detector.step``."""
         heard = batch.escalator if self.hears_escalators else batch.lift
         judged, own = self.judge(state, heard, spread_all(params, batch.segments.row))
-        after, due_us = dict(own), np.full(len(batch.now_us), NO_DUE_US)
-        found: list[Transitions] = []
+        after, found = dict(own), list[Transitions]()
+        due_us: Ints | int = NO_DUE_US
         for one in judged:
             if is_quiet(state, one.holds, one.prefix):
                 continue

@@ -119,8 +119,9 @@ class Stepped(NamedTuple):
 
     state: State
     """New arrays of shape (m,) of the fields that have changed; the others stay as they are."""
-    due_us: Ints
-    """Next stream time at which a tick would tell something, shape (m,) [µs], or ``NO_DUE_US``."""
+    due_us: Ints | int
+    """Next stream time at which a tick would tell something, shape (m,) [µs]; ``NO_DUE_US``, of a
+    row or of all, is none."""
     found: tuple[Transitions, ...]
     """With compact rows, each sorted by (t_us, row), else in the order in which they came about."""
     silence_due_us: Ints | int = NO_DUE_US

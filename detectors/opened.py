@@ -80,6 +80,8 @@ class Opened:
 
     def closed(self) -> Stored:
         """Return the records after the step; what was before can no longer be asked for."""
+        changed: dict[int, str] = {}
+        rare = False
         for group, fields in self._after.items():
             places = self.layout.places[group]
             for name, values in fields.items():
@@ -88,13 +90,11 @@ class Opened:
                     self._fields[place.name] = values
                 elif place.how is How.BITS:
                     self._bits[:, place.bits] = values
+                elif place.how is How.RARE:
+                    rare = True
+                else:
+                    changed[place.number] = name.removesuffix(place.name)
         self._fields[BITS_NAME] = np.packbits(self._bits, axis=1)
-        changed = {
-            number: prefix
-            for number, (group, prefix) in enumerate(self.layout.windows)
-            if any(prefix + part in self._after.get(group, ()) for part in WINDOW_PARTS)
-        }
-        rare = any(name in self._after.get(group, ()) for group, name, _ in self.layout.rare)
         return self._with_windows(changed) if changed or rare else self._stored
 
     def made(self, place: Place) -> NDArray[Any]:
@@ -175,20 +175,17 @@ class Opened:
 
     def _up_after(self, changed: dict[int, str]) -> "_Up":
         """Return the windows that are up after the step, by row, then by window."""
-        pieces = []
-        for number, (group, _) in enumerate(self.layout.windows):
-            if number not in changed:
-                of = self._of[number]
-                pieces += [self._up.take(of)] if of.start < of.stop else []
-                continue
-            now = {p: self._now(group, changed[number] + p) for p in WINDOW_PARTS}
+        left = np.ones(len(self.layout.windows), np.bool_)
+        left[list(changed)] = False
+        pieces = [self._up.take(left[self._up.window])]
+        for number, prefix in changed.items():
+            group, _ = self.layout.windows[number]
+            now = {part: self._now(group, prefix + part) for part in WINDOW_PARTS}
             row = np.flatnonzero(now["phase"])
             window = np.full(len(row), number, np.uint8)
-            pieces.append(_Up(row, window, *(now[p][row] for p in WINDOW_PARTS)))
-        if not pieces:
-            return self._up
+            pieces.append(_Up(row, window, *(now[part][row] for part in WINDOW_PARTS)))
         every = _Up(*map(np.concatenate, zip(*pieces, strict=True)))
-        return every.take(np.argsort(every.row, kind="stable"))
+        return every.take(np.lexsort((every.window, every.row)))
 
     def _now(self, group: str, name: str) -> NDArray[Any]:
         after = self._after[group]

@@ -41,6 +41,8 @@ class Segments:
         Index of each frame of the batch, shape (n,).
     before
         Index of the element before, within the row; a head points at itself, shape (n + m,).
+    source
+        Index of each element in what the rows carried in, followed by the frames, shape (n + m,).
     """
 
     index: Ints
@@ -50,6 +52,7 @@ class Segments:
     last_at: Ints
     frame_at: Ints
     before: Ints
+    source: Ints
 
     @classmethod
     def of(cls, row: NDArray[Any], m: int) -> Self:
@@ -69,8 +72,9 @@ class Segments:
             is_head=is_head,
             head_at=head_at,
             last_at=ends - 1,
-            frame_at=np.flatnonzero(~is_head),
+            frame_at=(frame_at := np.flatnonzero(~is_head)),
             before=before,
+            source=_source(head_at, frame_at),
         )
 
     def __len__(self) -> int:
@@ -91,7 +95,8 @@ class Segments:
         before[head_at] = head_at
         last_at = np.append(head_at[1:], len(kept)) - 1 if len(head_at) else head_at
         row, frame_at = number.take(self.row.take(kept)), np.flatnonzero(~is_head)
-        return Segments(index, row, is_head, head_at, last_at, frame_at, before), kept
+        source = _source(head_at, frame_at)
+        return Segments(index, row, is_head, head_at, last_at, frame_at, before, source), kept
 
     def nth(self, at: Ints) -> Ints:
         """Return how many frames of its row come up to each of the given elements, shape (k,)."""
@@ -105,6 +110,8 @@ class Segments:
 
     def join(self, carried: NDArray[Any], frames: NDArray[Any] | float) -> NDArray[Any]:
         """Lay out carried values (m,) and frame values (n,), or one for all, in a strip."""
+        if isinstance(frames, np.ndarray) and frames.dtype == carried.dtype:
+            return np.concatenate([carried, frames]).take(self.source)
         strip = np.empty(len(self), carried.dtype)
         strip[self.head_at] = carried
         strip[self.frame_at] = frames
@@ -132,7 +139,7 @@ class Segments:
 
     def _runs(self, marks: Bools) -> tuple[Ints, Ints]:
         """Return where a value begins to be held, and over how many elements."""
-        at = np.flatnonzero(marks | self.is_head)
+        at = (marks | self.is_head).nonzero()[0]
         lengths = np.empty_like(at)
         np.subtract(at[1:], at[:-1], out=lengths[:-1])
         lengths[-1:] = len(self) - at[-1:]
@@ -161,6 +168,8 @@ class Segments:
 
     def first(self, marks: Bools) -> Bools:
         """Keep the first mark of each row."""
+        if not marks.any():
+            return marks
         count = np.cumsum(marks)
         at_head = count[self.head_at] - marks[self.head_at]
         return marks & (count - at_head[self.row] == 1)
@@ -177,9 +186,17 @@ class Segments:
                 return np.zeros(len(self), np.int64)
             return self.hold(self.headed(np.zeros(len(self), np.int64), begun), resets)
         through = np.cumsum(marks, dtype=np.int64)
-        excluded = through - marks
-        excluded[self.head_at] -= begun
-        return through - self.hold(excluded, resets)
+        at, lengths = self._runs(resets)
+        excluded = through.take(at) - marks.take(at)
+        excluded[self.is_head.take(at)] -= begun
+        return through - excluded.repeat(lengths)
+
+
+def _source(head_at: Ints, frame_at: Ints) -> Ints:
+    source = np.empty(len(head_at) + len(frame_at), np.int64)
+    source[head_at] = np.arange(len(head_at))
+    source[frame_at] = np.arange(len(head_at), len(source))
+    return source
 
 
 @dataclass(frozen=True, slots=True)

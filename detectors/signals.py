@@ -8,6 +8,7 @@ Decides nothing about findings.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 from typing import Any, Final, TypeVar
 
@@ -78,6 +79,7 @@ class Strip:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_last", {})
+        object.__setattr__(self, "_source", {})
 
     def last(self, told: Bools) -> Ints:
         """Return ``Segments.last`` of marks of frames (n,); the same marks are laid out once."""
@@ -85,6 +87,14 @@ class Strip:
         key = told.tobytes()
         if key not in known:
             known[key] = self.segments.last(self.segments.at_frames(told))
+        return known[key]
+
+    def source(self, told: Bools) -> Ints:
+        """Return where the value of each element is from, as ``Segments.source``; likewise once."""
+        known: dict[bytes, Ints] = self._source  # pyright: ignore[reportAttributeAccessIssue]
+        key = told.tobytes()
+        if key not in known:
+            known[key] = self.segments.source.take(self.last(told))
         return known[key]
 
 
@@ -117,6 +127,7 @@ class Heard:
         self._columns = columns
         self._told: dict[str, Bools] = {}
         self._held: dict[str, NDArray[Any]] = {}
+        self._said: dict[tuple[str, tuple[IntEnum, ...]], Bools] = {}
         self._codes: dict[int, NDArray[np.int8]] = {}
         self._made: dict[Any, Any] = {}
 
@@ -162,6 +173,21 @@ class Heard:
     def prior(self, name: str) -> NDArray[Any]:
         """Return a held column one element earlier, within the row."""
         return self.segments.prior(self.held(name))
+
+    def says(self, name: str, *members: IntEnum) -> Bools:
+        """Mark where a held enumeration is one of these; for several rules it is compared once."""
+        key = name, members
+        if key not in self._said:
+            held = self.held(name)
+            each = [held == int(member) for member in members]  # of a member itself numpy is slow
+            marks = each[0] if len(each) == 1 else np.logical_or.reduce(each)
+            marks.flags.writeable = False
+            self._said[key] = marks
+        return self._said[key]
+
+    def said(self, name: str, *members: IntEnum) -> Bools:
+        """Return ``says`` one element earlier, within the row."""
+        return self.segments.prior(self.says(name, *members))
 
     def code(self, code: int) -> NDArray[np.int8]:
         """Tell along the strip whether a national code is active: 1, 0, or -1 if never told.
@@ -268,11 +294,10 @@ class Heard:
         return values
 
     def _hold(self, name: str) -> NDArray[Any]:
-        told = self.told(name)
-        strip = self.segments.join(self.carried[name], self._frames[name])
+        told, carried, frames = self.told(name), self.carried[name], self._frames[name]
         if told.all():
-            return strip
-        return strip[self._strip.last(told)]
+            return self.segments.join(carried, frames)
+        return np.concatenate([carried, frames]).take(self._strip.source(told))
 
     def _held_speed(self, name: str) -> NDArray[Any]:
         seg, told = self.segments, self.told(name)

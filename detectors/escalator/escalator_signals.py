@@ -49,13 +49,15 @@ class EscalatorDetector(ConditionDetector):
         m = len(batch.now_us)
         if len(rows) == m:
             return super().step(state, batch, params)
-        due_us = np.full(m, NO_DUE_US)
         if not len(rows):
-            return Stepped({}, due_us, ())
+            return Stepped({}, NO_DUE_US, ())
         own = StateOf(state, rows)
         part = replace(batch, segments=heard.segments, now_us=batch.now_us[rows], escalator=heard)
         stepped = super().step(own, part, spread_all(params, rows))
-        due_us[rows] = stepped.due_us
+        due_us = stepped.due_us
+        if isinstance(due_us, np.ndarray):
+            due_us = np.full(m, NO_DUE_US)
+            due_us[rows] = stepped.due_us
         version = np.zeros(m, "i4")  # the bank knows it
         found = tuple(b.at_rows(rows, version) for b in stepped.found)
         return Stepped(own.put_back(stepped.state), due_us, found)
@@ -86,7 +88,7 @@ def runs(heard: Heard) -> Bools:
 
 def inspected(heard: Heard) -> Bools:
     """Tell where a mechanic is at work: service mode inspection."""
-    return heard.held("mode") == EscalatorMode.INSPECTION
+    return heard.says("mode", EscalatorMode.INSPECTION)
 
 
 def steps_pct(heard: Heard, rated_speed_mps: Any) -> NDArray[np.float64]:

@@ -136,7 +136,7 @@ class EscalatorCircuitDetector(PlainEscalatorDetector):
     def rule(self, heard: Heard, params: CircuitParams) -> Judged:
         """See ``PlainEscalatorDetector.rule``."""
         circuit, power = heard.held("safety_circuit"), heard.held("power")
-        away, dark, code = ~inspected(heard), power == Power.BATTERY, heard.code(61)
+        away, dark, code = ~inspected(heard), power == Power.BATTERY.value, heard.code(61)
         sensed = tri((circuit == 0) & away & ~dark, circuit == UNKNOWN)
         found = merged(sensed, code)
         window_us = np.where(code == 1, 0, params.window_us)
@@ -185,7 +185,7 @@ class EscalatorMainsOffDetector(PlainEscalatorDetector):
     def rule(self, heard: Heard, params: EscalatorStateParams) -> Judged:
         """See ``PlainEscalatorDetector.rule``."""
         power, code = heard.held("power"), heard.code(MAINS_OFF_CODE)
-        sensed = tri(power == Power.BATTERY, power == UNKNOWN)
+        sensed = tri(power == Power.BATTERY.value, power == UNKNOWN)
         found = merged(sensed, code)
 
         def criteria(at: Ints) -> dict[str, NDArray[np.int8]]:

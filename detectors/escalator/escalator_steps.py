@@ -140,7 +140,7 @@ class ReversalDetector(EscalatorDetector):
 def _stands(heard: Heard) -> Bools:
     """Tell where the steps stand, or may: any sign of it counts."""
     slow = np.abs(heard.held("speed_mps")) < MOVING_MPS
-    return ~runs(heard) | slow | (heard.held("direction") == Direction.NONE)
+    return ~runs(heard) | slow | heard.says("direction", Direction.NONE)
 
 
 class StepMissingDetector(EscalatorDetector):

@@ -96,11 +96,10 @@ class CountersDetector:
             if heard.told(name).any():
                 looks.append(_look(heard, name, i, told_s[:, i], limits))
         after = {"told_s": told_s} if looks else {}
-        due_us = np.full(len(batch.now_us), NO_DUE_US)
         if not looks or not (state["wrong"].any() or any(x.wrong.any() for x in looks)):
-            return Stepped(after, due_us, ())
+            return Stepped(after, NO_DUE_US, ())
         life = _life(state, heard, looks)
-        return Stepped({**after, **life.state}, due_us, _tell(self, heard, life, looks, limits))
+        return Stepped({**after, **life.state}, NO_DUE_US, _tell(self, heard, life, looks, limits))
 
 
 class _Look(NamedTuple):

@@ -93,15 +93,15 @@ class SequenceGapsDetector:
         up = state["phase"] != IDLE
         up[seg.row[np.flatnonzero((ahead < 0) | (ahead > 1))]] = True
         after = {**{f.name: state[f.name] for f in self.layout}, "seq": seq[seg.last_at]}
-        due_us = np.full(len(up), NO_DUE_US)
         if not up.any():
-            return Stepped(after, due_us, ())
+            return Stepped(after, NO_DUE_US, ())
         part = _part(state, batch, seq, up)
         limits = spread_all(params, seg.row[part.kept])
         course, told = _course(self, part, limits)
         for name, values in course.state.items():
             after[name] = state[name].copy()
             after[name][up] = values
+        due_us = np.full(len(up), NO_DUE_US)
         due_us[up] = course.due_us
         return Stepped(after, due_us, told)
 

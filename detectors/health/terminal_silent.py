@@ -79,7 +79,7 @@ class TerminalSilentDetector:
         waits = (strip.t_us[at] != NEVER_US) & (told != SILENT_FOR_LONG)
         return Stepped(
             {"told": told},
-            np.full(len(told), NO_DUE_US),
+            NO_DUE_US,
             _found(self, life, strip.segments, strip.t_us, limits),
             silence_due_us=np.where(waits, next_us, NO_DUE_US),
         )

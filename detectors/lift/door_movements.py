@@ -28,8 +28,6 @@ MOVEMENT_FIELDS: Final = (
 )
 """State of a detector that asks for movements."""
 
-_INTERRUPTED: Final = np.isin(np.arange(256), [Door.CLOSING, Door.HELD])
-_OPENED: Final = np.isin(np.arange(256), [Door.OPENING, Door.OPEN])
 _MOST: Final = int(np.iinfo("u2").max)
 
 
@@ -76,21 +74,20 @@ def door_movements(state: State, heard: Heard, moves: Bools) -> DoorMovements:
         Elements in which the car moves, shape (n + m,).
     """
     seg, line, door = heard.segments, heard.line, heard.held("door")
-    before = seg.prior(door)
     changes = seg.changes(door)
     since_us = line.since(changes, state["door_since_us"])
     was_since_us = seg.prior(since_us)
     timed = changes & (was_since_us != NEVER_US)
     closed = shut(door)
     over = closed | moves
-    reopens = changes & ~over & _INTERRUPTED.take(before.view(np.uint8))
-    reopens &= _OPENED.take(door.view(np.uint8))
-    closing = door == Door.CLOSING
+    reopens = changes & ~over & heard.said("door", Door.CLOSING, Door.HELD)
+    reopens &= heard.says("door", Door.OPENING, Door.OPEN)
+    closing = heard.says("door", Door.CLOSING)
     return DoorMovements(
         since_us=since_us,
         took_us=np.where(timed, line.t_us - was_since_us, 0),
-        opened=timed & (before == Door.OPENING) & (door == Door.OPEN),
-        closed=timed & (before == Door.CLOSING) & closed,
+        opened=timed & heard.said("door", Door.OPENING) & heard.says("door", Door.OPEN),
+        closed=timed & seg.prior(closing) & closed,
         reopens=reopens,
         reopened=seg.count_since(reopens, over, state["reopened"]),
         tells_closing=kept(seg, state["tells_closing"], closing, np.zeros_like(closing)),

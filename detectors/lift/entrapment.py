@@ -124,7 +124,7 @@ def _pending(state: State, judged: Judgement, params: EntrapmentParams) -> _Pend
         & (line.t_us - interrupted_us <= params.interruption_us)
     )
     starts = seg.rises(holds) & ~bridged
-    still_closing = (judged.location == LANDING) & (judged.heard.held("door") == Door.CLOSING)
+    still_closing = (judged.location == LANDING) & judged.heard.says("door", Door.CLOSING)
     closing = seg.latch(
         seg.headed(starts & still_closing, state["closing"]), holds & ~still_closing
     )
@@ -221,29 +221,29 @@ def _alarms(
 def _state_after(judged: Judgement, pending: _Pending, alarm: _Alarms) -> State:
     """Return the state after the last element of each row."""
     at = judged.line.segments.last_at
-    active = alarm.active
+    active = alarm.active[at]
     own = {
-        "onset_us": pending.onset_us,
-        "interrupted_us": pending.interrupted_us,
-        "class_since_us": alarm.class_since_us,
-        "raised_onset_us": np.where(active, alarm.onset_us, NEVER_US),
-        "tick_raise_us": np.where(active, alarm.tick_raise_us, NEVER_US),
-        "closing": pending.closing,
-        "kind": np.where(active, alarm.kind, np.int8(NO_CLASS)),
-        "kind_now": np.where(active, alarm.kind_now, np.int8(NO_CLASS)),
+        "onset_us": pending.onset_us[at],
+        "interrupted_us": pending.interrupted_us[at],
+        "class_since_us": alarm.class_since_us[at],
+        "raised_onset_us": np.where(active, alarm.onset_us[at], NEVER_US),
+        "tick_raise_us": np.where(active, alarm.tick_raise_us[at], NEVER_US),
+        "closing": pending.closing[at],
+        "kind": np.where(active, alarm.kind[at], np.int8(NO_CLASS)),
+        "kind_now": np.where(active, alarm.kind_now[at], np.int8(NO_CLASS)),
     }
-    return {**state_after(judged), **{name: values[at] for name, values in own.items()}}
+    return {**state_after(judged), **own}
 
 
 def _due_us(judged: Judgement, pending: _Pending, alarm: _Alarms) -> Ints:
     """Return the next stream time at which a tick would tell something."""
     at = judged.line.segments.last_at
-    active = alarm.active
-    other_class = active & (judged.location != NO_CLASS) & (judged.location != alarm.kind_now)
-    releasing = active & judged.doors.is_open & ~judged.doors.believed
-    due_us = np.where(judged.holds & ~active, pending.complete_us, NO_DUE_US)
-    due_us = np.where(other_class, np.minimum(due_us, alarm.update_us), due_us)
-    return np.where(releasing, np.minimum(due_us, judged.doors.deadline_us), due_us)[at]
+    active, location, doors = alarm.active[at], judged.location[at], judged.doors
+    other_class = active & (location != NO_CLASS) & (location != alarm.kind_now[at])
+    releasing = active & doors.is_open[at] & ~doors.believed[at]
+    due_us = np.where(judged.holds[at] & ~active, pending.complete_us[at], NO_DUE_US)
+    due_us = np.where(other_class, np.minimum(due_us, alarm.update_us[at]), due_us)
+    return np.where(releasing, np.minimum(due_us, doors.deadline_us[at]), due_us)
 
 
 def _transitions(

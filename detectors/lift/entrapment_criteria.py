@@ -86,10 +86,10 @@ def judge(state: State, heard: Heard, params: EntrapmentParams) -> Judgement:
     people = presence(state, heard, rest, doors, called, params)
     stop_mode = seg.hold(seg.headed(heard.held("mode"), state["stop_mode"]), stop_begins)
     suppressed = among(stop_mode, SUPPRESSING_MODES) & ~(
-        (stop_mode == Mode.STOPPED) & people.latched
+        (stop_mode == Mode.STOPPED.value) & people.latched
     )
-    mains_off = (heard.held("power") == Power.BATTERY) | (heard.code(MAINS_OFF_CODE) == 1)
-    opening = (heard.held("door") == Door.OPENING) & rest.at_rest
+    mains_off = heard.says("power", Power.BATTERY) | (heard.code(MAINS_OFF_CODE) == 1)
+    opening = heard.says("door", Door.OPENING) & rest.at_rest
     tried = seg.latch(seg.headed(opening, state["doors_tried"]), stop_begins & ~opening)
     codes = heard.held("codes")
     faulty = _out_of_order(heard, params) | ((codes != UNKNOWN) & ((codes & _FAULTS) != 0))
@@ -167,7 +167,7 @@ def _out_of_order(heard: Heard, params: EntrapmentParams) -> Bools:
     """Tell whether safety circuit, scale or mode say that the lift cannot serve."""
     overloaded = heard.held("load_pct") > params.overload_pct  # unknown is not
     open_circuit = heard.held("safety_circuit") == 0
-    return open_circuit | overloaded | among(heard.held("mode"), _EMERGENCY)
+    return open_circuit | overloaded | heard.says("mode", *_EMERGENCY)
 
 
 def _location(
@@ -177,7 +177,7 @@ def _location(
     zone, inside = heard.held("zone"), people.inside
     between = at_rest & (zone == 0) & (inside != 0)
     perhaps = (inside == UNKNOWN) & (called | (people.claimed & faulty))
-    shut = among(heard.held("door"), SHUT_DOORS)
+    shut = heard.says("door", *SHUT_DOORS)
     landing = at_rest & (zone == 1) & shut & ((inside == 1) | perhaps)
     return np.where(between, BETWEEN, np.where(landing, LANDING, NO_CLASS)).astype(np.int8)
 

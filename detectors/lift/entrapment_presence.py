@@ -77,8 +77,8 @@ def presence(
 ) -> Presence:
     """Judge who is inside; ``called``: the button was pressed in this stop."""
     seg = heard.segments
-    passenger, door = heard.held("passenger"), heard.held("door")
-    seen = (passenger > 0) & (among(door, _LATCHING_DOORS) | rest.moving)
+    passenger = heard.held("passenger")
+    seen = (passenger > 0) & (heard.says("door", *_LATCHING_DOORS) | rest.moving)
     unheard_us, left_landing = _landings_without_doors(state, heard, rest, params)
     gone = doors.believed | (left_landing & ~seen)
     latched = seg.latch(seg.headed(seen, state["latched"]), gone)
@@ -88,7 +88,7 @@ def presence(
     stale = _stale(state, heard, latched, seen | gone, params)
     return Presence(
         latched=latched,
-        inside=_inside(passenger, door, latched, trusted, scale, called),
+        inside=_inside(heard, latched, trusted, scale, called),
         claimed=latched | (scale == 1),
         trusted=trusted,
         scale=scale,
@@ -106,21 +106,17 @@ def presence(
 
 
 def _inside(
-    passenger: NDArray[Any],
-    door: NDArray[np.int8],
-    latched: Bools,
-    trusted: Bools,
-    scale: NDArray[np.int8],
-    called: Bools,
+    heard: Heard, latched: Bools, trusted: Bools, scale: NDArray[np.int8], called: Bools
 ) -> NDArray[np.int8]:
     """Weigh the witnesses: the latch, else the sensor, else the scale.
 
     Somebody latched by a stuck sensor, or whom the scale does not feel, is not certain; nor is an
     empty car that weighs something or shows somebody whom the doors did not let latch.
     """
+    passenger = heard.held("passenger")
     has_sensor = (passenger != UNKNOWN) & trusted
     doubted = ~trusted | (scale == 0)
-    contradicted = ((passenger > 0) | (scale == 1)) & ~among(door, _PARTED_DOORS)
+    contradicted = ((passenger > 0) | (scale == 1)) & ~heard.says("door", *_PARTED_DOORS)
     by_sensor = np.where(contradicted, UNKNOWN, 0)
     by_scale = np.where((scale == 0) & ~called, 0, UNKNOWN)
     seen = np.where(doubted, UNKNOWN, 1)
@@ -147,7 +143,7 @@ def _stuck(
     """Count openings during which the presence sensor did not change."""
     line, seg = heard.line, heard.segments
     passenger = heard.held("passenger")
-    shut = rest.at_rest & among(heard.held("door"), SHUT_DOORS)
+    shut = rest.at_rest & heard.says("door", *SHUT_DOORS)
     since_us = line.since(seg.rises(shut), state["shut_since_us"])
     ends = seg.prior(shut) & ~shut
     long = ends & (line.t_us - seg.prior(since_us) >= params.at_landing_window_us)

@@ -118,7 +118,7 @@ class OverTravelDetector(ConditionDetector):
         at = motion(heard)
         height_m = heard.held("height_m").astype(np.float64)
         learns, counted = _learns(state, heard, at, height_m)
-        rests = at.stands & (heard.held("zone") != 1) & (heard.held("mode") != Mode.INSPECTION)
+        rests = at.stands & (heard.held("zone") != 1) & ~heard.says("mode", Mode.INSPECTION)
         told_mm = np.where(learns, np.rint(height_m * 1000), np.nan)
         visits = learns & ~heard.segments.prior(counted)
         own, judged = {"counted": counted[heard.segments.last_at]}, []
@@ -179,7 +179,7 @@ def _learns(
 ) -> tuple[Bools, Bools]:
     """Mark frames that tell a landing's height at a second instant, and openings that had one."""
     seg = heard.segments
-    open_here = (heard.held("door") == Door.OPEN) & (heard.held("zone") == 1) & at.stands
+    open_here = heard.says("door", Door.OPEN) & (heard.held("zone") == 1) & at.stands
     steady = np.abs(height_m - height_m[seg.before]) <= STEADY_M
     later = heard.line.t_us > heard.line.t_us[seg.before]
     learns = open_here & seg.prior(open_here) & later & steady & heard.told_at("height_m")

@@ -74,7 +74,7 @@ class StoppedOutsideZoneDetector(ConditionDetector):
         # Without a door to look at, people leave where the car stands in the zone.
         left = doors_apart | (~known(door) & car.stands & (zone == 1))
         occupied = kept(seg, state["occupied"], (passenger > 0) & ~left, left)
-        empty = (passenger == 0) & ~occupied & (heard.held("mode") != Mode.INSPECTION)
+        empty = (passenger == 0) & ~occupied & ~heard.says("mode", Mode.INSPECTION)
         outside = car.stands & (zone == 0) & ~at_landing
         sensed = tri(outside & empty, ~known(zone) | ~(car.moves | car.stands))
         code = heard.code(CODE_STOPPED_OUTSIDE)  # tells nothing of who is inside

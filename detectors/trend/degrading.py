@@ -143,9 +143,8 @@ class DegradingDetector:
         limits = spread_all(params, batch.segments.row)
         signs = signs_of(state, heard, limits.rated_speed_mps)
         after = dict(signs.state)
-        due_us = np.full(m, NO_DUE_US)
         if not len(signs.at):
-            return Stepped(after, due_us, ())
+            return Stepped(after, NO_DUE_US, ())
         signs = _in_time(signs)
         first_s = _first_s(state, heard, signs)
         cells = cells_of(state)
@@ -154,11 +153,11 @@ class DegradingDetector:
             after[name] = getattr(cells, name).reshape(m, _N)
         after["first_s"] = first_s
         if not (taken.off.any() or taken.was_off.any()):
-            return Stepped(after, due_us, ())
+            return Stepped(after, NO_DUE_US, ())
         life = _life(state, heard, signs, taken)
         last = batch.segments.last_at
         after["onset_us"] = np.where(life.off[last].any(axis=1), life.onset_us[last], NEVER_US)
-        return Stepped(after, due_us, _told(self, heard, signs, taken, life, limits))
+        return Stepped(after, NO_DUE_US, _told(self, heard, signs, taken, life, limits))
 
 
 def _in_time(signs: Signs) -> Signs:

@@ -94,9 +94,8 @@ class FrequentResetsDetector:
         limits = spread_all(params, seg.row)
         resets, marks = _resets(state, heard, limits)
         after: dict[str, NDArray[Any]] = dict(marks)
-        due_us = np.full(len(batch.now_us), NO_DUE_US)
         if not resets.any() and (state["onset_us"] == NEVER_US).all():
-            return Stepped(after, due_us, ())
+            return Stepped(after, NO_DUE_US, ())
         life = _life(state, heard, resets, limits.window_us)
         after |= life.state
         return Stepped(after, life.state["expires_us"], _told(self, heard, life, limits))
@@ -111,8 +110,8 @@ def _resets(
     if no such fall came shortly before it.
     """
     seg, line = heard.segments, heard.line
-    inspected = heard.held("mode") == Mode.INSPECTION
-    down = (heard.held("mode") == Mode.STOPPED) | (heard.code(OUT_OF_SERVICE_CODE) == 1)
+    inspected = heard.says("mode", Mode.INSPECTION)
+    down = heard.says("mode", Mode.STOPPED) | (heard.code(OUT_OF_SERVICE_CODE) == 1)
     inspected_us = line.since(seg.prior(inspected) & ~inspected, state["inspected_us"])
     out_us = line.since(seg.prior(down) & ~down, state["out_us"])
     back = seg.rises(heard.code(BACK_TO_AUTOMATIC_CODE) == 1)
@@ -202,7 +201,7 @@ def _told(
         return ()
     mode = heard.held("mode")[at]
     out, back = heard.code(OUT_OF_SERVICE_CODE)[at], heard.code(BACK_TO_AUTOMATIC_CODE)[at]
-    sensed = tri(mode == Mode.STOPPED, mode < 0)
+    sensed = tri(mode == Mode.STOPPED.value, mode < 0)
     agree = (sensed == 1) & ((out != 0) | (back == 1))
     events = Events(
         at=at,

@@ -142,9 +142,8 @@ class _Lived(NamedTuple):
 
 def _lived(state: State, heard: Heard, limits: LongIdleParams) -> _Lived:
     seg, line = heard.segments, heard.line
-    mode = heard.held("mode")
-    ordinary = (mode == Mode.NORMAL) | (mode == UNKNOWN)
-    ordinary &= (heard.held("power") != Power.BATTERY) & (heard.code(MAINS_OFF_CODE) != 1)
+    ordinary = heard.says("mode", Mode.NORMAL) | (heard.held("mode") == UNKNOWN)
+    ordinary &= ~heard.says("power", Power.BATTERY) & (heard.code(MAINS_OFF_CODE) != 1)
     before_us = seg.prior(heard.seen_us)
     gaps = line.told & (before_us != NEVER_US) & (line.t_us - before_us > limits.gap_us)
     runs = heard.held("car") == 1

@@ -40,6 +40,7 @@ SIGN_FIELDS: Final = (
     Field("shook_um", "i4", 0),  # largest vibration of that ride
     Field("turns", "u1", 0),  # closings of this stop that turned
 )
+_APART_DOORS: Final = (Door.CLOSING, Door.OPENING, Door.OPEN, Door.HELD)
 _NO_HEIGHT: Final = UNKNOWN
 _BELOW_RIDE: Final = 30
 """Bits that hold any vibration in micro-units."""
@@ -56,8 +57,7 @@ class Signs(NamedTuple):
 
 def signs_of(state: State, heard: Heard, rated_mps: Any) -> Signs:
     """Read the signs of a batch; ``rated_mps`` is a scalar or a strip, NaN = unknown."""
-    mode = heard.held("mode")
-    normal = (mode == Mode.NORMAL) | (mode == UNKNOWN)
+    normal = heard.says("mode", Mode.NORMAL) | (heard.held("mode") == UNKNOWN)
     doors, of_doors = _door_signs(state, heard)
     rides, of_rides = _ride_signs(state, heard, rated_mps)
     parts = [(at[normal[at]], q, value[normal[at]]) for at, q, value in (*doors, *rides)]
@@ -72,30 +72,29 @@ def signs_of(state: State, heard: Heard, rated_mps: Any) -> Signs:
 def _door_signs(state: State, heard: Heard) -> tuple[list[Any], dict[str, NDArray[Any]]]:
     """Return how long whole movements of the doors took, and how often closings turned."""
     seg, t_us = heard.segments, heard.line.t_us
-    door = heard.held("door")
-    before = seg.prior(door)
-    changes = seg.changes(door)
+    says, said, changes = heard.says, heard.said, seg.changes(heard.held("door"))
     if not changes.any():
         return [], {name: state[name] for name in ("begun_us", "turns")}
-    shut = (before == Door.CLOSED) | (before == Door.LOCKED)
-    whole = ((door == Door.OPENING) & shut) | ((door == Door.CLOSING) & (before == Door.OPEN))
+    opening, closed = says("door", Door.OPENING), says("door", Door.CLOSED)
+    was_opening, was_closing = said("door", Door.OPENING), said("door", Door.CLOSING)
+    whole = opening & said("door", Door.CLOSED, Door.LOCKED)
+    whole |= says("door", Door.CLOSING) & said("door", Door.OPEN)
     begun_us = seg.join(state["begun_us"], NEVER_US)
     begun_us[whole & changes] = t_us[whole & changes]
     begun_us = seg.hold(begun_us, changes)
     since_us = seg.prior(begun_us)
     measured = changes & (since_us != NEVER_US)
-    opened = measured & (before == Door.OPENING) & (door == Door.OPEN)
-    closed = measured & (before == Door.CLOSING) & (door == Door.CLOSED)
-    turns = changes & (before == Door.CLOSING) & ((door == Door.OPENING) | (door == Door.OPEN))
-    stood = (before >= Door.CLOSING) & (before != Door.LOCKED)
-    shuts = changes & (door == Door.CLOSED) & stood
-    count = np.minimum(seg.count_since(turns, changes & (door == Door.CLOSED), state["turns"]), 255)
+    turns = changes & was_closing & says("door", Door.OPENING, Door.OPEN)
+    comes_shut = changes & closed
+    shuts = comes_shut & said("door", *_APART_DOORS)
+    count = np.minimum(seg.count_since(turns, comes_shut, state["turns"]), 255)
 
     at = seg.last_at
     after = {"begun_us": begun_us[at], "turns": count[at].astype(np.uint8)}
     signs = []
-    for marks, quantity in ((opened, OPENING), (closed, CLOSING)):
-        at = np.flatnonzero(marks)
+    opened = was_opening & says("door", Door.OPEN)
+    for marks, quantity in ((opened, OPENING), (was_closing & closed, CLOSING)):
+        at = np.flatnonzero(measured & marks)
         signs.append((at, quantity, (t_us[at] - since_us[at]) / 1e6))
     at = np.flatnonzero(shuts)
     signs.append((at, REOPENINGS, count[seg.before[at]].astype(np.float64)))
