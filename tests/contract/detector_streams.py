@@ -10,6 +10,7 @@ from dataclasses import fields
 from random import Random
 
 import numpy as np
+from hypothesis import strategies as st
 
 from detectors.bank import Bank
 from detectors.parameters import thresholds
@@ -61,6 +62,11 @@ def short_for(detector=None):
     return {**SHORT, **getattr(oracle_module(detector.name), "SHORT", {})}
 
 
+def some_short(rng, n_lifts, detector=None):
+    short = short_for(detector)
+    return {lift: short for lift in range(n_lifts) if rng.random() < 0.5}
+
+
 def random_stream(rng, n_frames, *, calm=False, values=VALUES):
     """One lift's frames: things mostly stay as they are, and are mostly told."""
     keys = [k for k in values if rng.random() < 0.85]
@@ -89,6 +95,35 @@ def random_stream(rng, n_frames, *, calm=False, values=VALUES):
 def random_fleet(seed, n_lifts, n_frames, *, calm=False, detector=None):
     rng, values = Random(seed), values_for(detector)
     return [random_stream(rng, n_frames, calm=calm, values=values) for _ in range(n_lifts)]
+
+
+def frames_of(detector):
+    """Frames at small steps of time, each telling some columns."""
+    drawn = {k: st.sampled_from(sorted(set(v))) for k, v in values_for(detector).items()}
+    steps = {"step": st.sampled_from((0, 0.5, 1, 2, 5, 10, 30, 60))}
+    return st.fixed_dictionaries(steps, optional=drawn)
+
+
+def timed(stream):
+    """Turn steps into times."""
+    time_us, out = START_US, []
+    for frame in stream:
+        time_us += int(frame["step"] * S)
+        out.append({"time_us": time_us, **{k: v for k, v in frame.items() if k != "step"}})
+    return out
+
+
+def fleets_of(detector):
+    """Up to three lifts with few frames."""
+    one = st.lists(frames_of(detector), max_size=25).map(timed)
+    return st.lists(one, min_size=1, max_size=3)
+
+
+def nothing_after(rng, frame):
+    return [
+        {"time_us": frame["time_us"] + rng.randrange(121) * S // 2}
+        for _ in range(rng.choice((0, 0, 1, 3)))
+    ]
 
 
 def codes_mask(codes):
@@ -268,3 +303,43 @@ def random_splits(rng, pairs, largest=100):
         batches.append(pairs[at : at + size])
         at += size
     return batches
+
+
+def with_ticks(rng, batches):
+    """Put ticks of some lifts behind batches, some of them beyond the lift's next frame."""
+    out = []
+    for batch in batches:
+        out.append(batch)
+        ticks = {
+            lift: frame["time_us"] + int(rng.choice((0.5, 1, 3, 10, 30, 100)) * S)
+            for lift, frame in dict(batch).items()
+            if rng.random() < 0.3
+        }
+        if ticks:
+            out.append(ticks)
+    return out
+
+
+def ticked_run(rng, fleet, overrides, detector, driven_by_due):
+    """Step frame by frame; before each frame tick its lift to times short of that frame."""
+    bank, found, head_us = bank_of(detector, len(fleet), overrides), [], {}
+    for batch in side_by_side(rng, fleet):
+        for ticks in ticks_before(rng, batch, head_us):
+            stream_us = np.full(bank.n_rows, NEVER_US)
+            stream_us[list(ticks)] = list(ticks.values())
+            due = bank.due_rows(stream_us) if driven_by_due else ticks
+            if kept := {lift: now for lift, now in ticks.items() if lift in due}:
+                found += step_once(bank, kept)
+        found += step_once(bank, batch)
+        head_us |= {lift: frame["time_us"] for lift, frame in batch}
+    return found + step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)))
+
+
+def ticks_before(rng, batch, head_us):
+    """Three ticks of each lift between its last frame and its next, which is in the batch."""
+    times = {
+        lift: sorted(rng.randint(head_us[lift], frame["time_us"] - 1) for _ in range(3))
+        for lift, frame in batch
+        if lift in head_us and head_us[lift] < frame["time_us"] - 1
+    }
+    return [{lift: three[n] for lift, three in times.items()} for n in range(3)]

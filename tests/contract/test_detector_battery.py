@@ -1,12 +1,10 @@
 """The battery that every detector of the bank must pass (DESIGN section 6).
 
 Found by walking ``BANK``: a new detector is in it as soon as it is in the bank, and fails until it
-has an oracle.
+has an oracle. What else holds for all of them is in ``test_detector_contract``.
 """
 
 from collections import Counter
-from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -14,13 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from detectors.bank import BANK, Bank, LayoutMismatch, check_overrides
-from detectors.contract import NO_DUE_US, initial_state
-from detectors.parameters import ParamError, thresholds
-from detectors.records import HEARD
-from detectors.segments import NEVER_US
+from detectors.bank import BANK, Bank
+from detectors.contract import NO_DUE_US
 from telemetry.batch import HEADER, FrameBatch
-from telemetry.findings import FINDINGS, Confidence
+from telemetry.findings import FINDINGS
 from tests.contract.detector_streams import (
     START_US,
     S,
@@ -28,11 +23,12 @@ from tests.contract.detector_streams import (
     batch_of,
     by_time,
     canonical,
-    codes_mask,
     end_us,
+    fleets_of,
     found_in,
     in_words_of,
     interleaved,
+    nothing_after,
     oracle_module,
     random_fleet,
     random_splits,
@@ -40,61 +36,20 @@ from tests.contract.detector_streams import (
     run_oracle,
     short_for,
     side_by_side,
+    some_short,
     step_once,
-    values_for,
+    ticked_run,
+    with_ticks,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 SEEDS = range(8)
 every_detector = pytest.mark.parametrize("detector", BANK, ids=lambda d: d.name)
 seeded = pytest.mark.parametrize("seed", SEEDS)
 
 
-def frames_of(detector):
-    """Frames at small steps of time, each telling some columns."""
-    drawn = {k: st.sampled_from(sorted(set(v))) for k, v in values_for(detector).items()}
-    steps = {"step": st.sampled_from((0, 0.5, 1, 2, 5, 10, 30, 60))}
-    return st.fixed_dictionaries(steps, optional=drawn)
-
-
-def timed(stream):
-    """Turn steps into times."""
-    time_us, out = START_US, []
-    for frame in stream:
-        time_us += int(frame["step"] * S)
-        out.append({"time_us": time_us, **{k: v for k, v in frame.items() if k != "step"}})
-    return out
-
-
-def fleets_of(detector):
-    """Up to three lifts with few frames."""
-    one = st.lists(frames_of(detector), max_size=25).map(timed)
-    return st.lists(one, min_size=1, max_size=3)
-
-
 quick = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
-
-
-def some_short(rng, n_lifts, detector=None):
-    short = short_for(detector)
-    return {lift: short for lift in range(n_lifts) if rng.random() < 0.5}
-
-
-def with_ticks(rng, batches):
-    """Put ticks of some lifts behind batches, some of them beyond the lift's next frame."""
-    out = []
-    for batch in batches:
-        out.append(batch)
-        ticks = {
-            lift: frame["time_us"] + int(rng.choice((0.5, 1, 3, 10, 30, 100)) * S)
-            for lift, frame in dict(batch).items()
-            if rng.random() < 0.3
-        }
-        if ticks:
-            out.append(ticks)
-    return out
 
 
 def assert_like_oracle(detector, fleet, batches, overrides):
@@ -235,13 +190,6 @@ def test_frames_that_tell_nothing_change_nothing(detector, seed):
     )
 
 
-def nothing_after(rng, frame):
-    return [
-        {"time_us": frame["time_us"] + rng.randrange(121) * S // 2}
-        for _ in range(rng.choice((0, 0, 1, 3)))
-    ]
-
-
 @every_detector
 @seeded
 def test_values_told_again_or_left_out_are_the_same(detector, seed):
@@ -318,31 +266,6 @@ def test_with_ticks_that_no_frame_undercuts_is_without(detector, seed):
     for driven_by_due in (False, True):
         ticked = ticked_run(rng, fleet, overrides, detector, driven_by_due)
         assert canonical(ticked) == plain
-
-
-def ticked_run(rng, fleet, overrides, detector, driven_by_due):
-    """Step frame by frame; before each frame tick its lift to times short of that frame."""
-    bank, found, head_us = bank_of(detector, len(fleet), overrides), [], {}
-    for batch in side_by_side(rng, fleet):
-        for ticks in ticks_before(rng, batch, head_us):
-            stream_us = np.full(bank.n_rows, NEVER_US)
-            stream_us[list(ticks)] = list(ticks.values())
-            due = bank.due_rows(stream_us) if driven_by_due else ticks
-            if kept := {lift: now for lift, now in ticks.items() if lift in due}:
-                found += step_once(bank, kept)
-        found += step_once(bank, batch)
-        head_us |= {lift: frame["time_us"] for lift, frame in batch}
-    return found + step_once(bank, dict.fromkeys(range(len(fleet)), end_us(fleet)))
-
-
-def ticks_before(rng, batch, head_us):
-    """Three ticks of each lift between its last frame and its next, which is in the batch."""
-    times = {
-        lift: sorted(rng.randint(head_us[lift], frame["time_us"] - 1) for _ in range(3))
-        for lift, frame in batch
-        if lift in head_us and head_us[lift] < frame["time_us"] - 1
-    }
-    return [{lift: three[n] for lift, three in times.items()} for n in range(3)]
 
 
 @every_detector
@@ -465,146 +388,3 @@ def test_inputs_and_the_bank_stay_unchanged(detector, seed):
     assert canonical(found_in(one, detector.name)) == canonical(found_in(two, detector.name))
     for key, array in bank.snapshot(range(4)).items():
         np.testing.assert_array_equal(array, before[key], err_msg=key)
-
-
-def test_an_outcome_that_is_not_adopted_leaves_no_trace():
-    fleet = random_fleet(5, 3, 60)
-    batches = random_splits(Random(5), by_time(fleet))
-    bank, found = Bank(3), []
-    for batch in batches:
-        if batch:
-            bank.step(batch_of(*zip(*batch, strict=True)))  # rolled back
-        found += step_once(bank, batch)
-    found += step_once(bank, dict.fromkeys(range(3), end_us(fleet)))
-    assert canonical(found) == run_bank(fleet, batches)
-
-
-# ------------------------------------------------------------------ failures, layout, parameters
-
-
-@dataclass(frozen=True)
-class Poisoned:
-    """Any detector, but it raises whenever a frame of a poisoned floor is in the batch."""
-
-    real: object
-
-    def __getattr__(self, name):
-        return getattr(self.real, name)
-
-    def step(self, state, batch, params):
-        if np.any(batch.frames["floor"] == 66):
-            raise ZeroDivisionError("poison")
-        return self.real.step(state, batch, params)
-
-
-@every_detector
-def test_an_exception_costs_only_the_lift_at_fault(detector):
-    detectors = tuple(Poisoned(d) if d is detector else d for d in BANK)
-    bank, healthy = Bank(9, detectors=detectors), Bank(9)
-    fleet = random_fleet(3, 9, 40, detector=detector)
-    found, wanted = [], []
-    for batch in random_splits(Random(3), by_time(fleet)):
-        poisoned = [(lift, {**f, "floor": 66} if lift == 4 else f) for lift, f in batch]
-        outcome = bank.step(batch_of([x for x, _ in poisoned], [f for _, f in poisoned]))
-        hit = {4} & {lift for lift, _ in batch}
-        assert {(f.row, f.detector) for f in outcome.failed} == {(r, detector.name) for r in hit}
-        assert all("poison" in f.error for f in outcome.failed)
-        bank.adopt(outcome)
-        found += [f for d in BANK for f in found_in(outcome, d.name)]
-        wanted += step_once(healthy, poisoned)
-    own = bank.records([4])[detector.name]
-    for field, values in initial_state(detector, 1).items():
-        np.testing.assert_array_equal(own[field], values)
-    spared = [w for w in wanted if not (w["row"] == 4 and w["record"].rule == detector.name)]
-    # What doubts the lift's sensors may be at fault itself; nothing but confidence hangs on that.
-    assert sure_but(4, found) == sure_but(4, spared)
-    assert bank.next_due_us() >= healthy.next_due_us()
-
-
-def sure_but(lift, found):
-    """Comparable form, without what the doubts of one lift decide."""
-    plain = {"confidence": Confidence.CERTAIN, "suspect": ()}
-    return canonical(
-        {**f, "record": replace(f["record"], **plain)} if f["row"] == lift else f for f in found
-    )
-
-
-def test_state_of_a_wrong_shape_is_a_failure_of_its_detector_alone():
-    class Misshapen(Poisoned):
-        def step(self, state, batch, params):
-            stepped = self.real.step(state, batch, params)
-            name = self.layout[0].name
-            return stepped._replace(state={**stepped.state, name: np.zeros(len(state) + 1)})
-
-    wrong, sound = Misshapen(BANK[1]), BANK[0]
-    bank = Bank(2, detectors=(sound, wrong))
-    outcome = bank.step(batch_of([0, 1], [{"time_us": START_US, "button": 1}] * 2))
-    assert {(f.row, f.detector) for f in outcome.failed} == {(0, wrong.name), (1, wrong.name)}
-    assert all("has shape" in f.error for f in outcome.failed)
-    bank.adopt(outcome)
-    assert (bank.records([0, 1])[HEARD]["time_us"] == START_US).all()
-
-
-def test_rows_need_not_be_adjacent_and_time_never_runs_backwards_on_a_lift():
-    fleet = random_fleet(7, 4, 60)
-    shuffled = [by_time(fleet)]
-    assert run_bank(fleet, shuffled) == run_bank(fleet, [interleaved(fleet)])
-    late = {"time_us": START_US + 10 * S, "car": 0, "zone": 0}
-    behind = {"time_us": START_US, "car": 0, "zone": 0}
-    assert run_bank([[]], [[(0, late), (0, behind)]], end=False) == []
-    found = run_bank([[late, behind]], [[(0, late)], [(0, behind)]])
-    assert found[0][2] == late["time_us"]
-
-
-def test_another_layout_is_refused_and_changes_nothing():
-    bank = Bank(2)
-    arrays = Bank(2).snapshot([0, 1])
-    with pytest.raises(LayoutMismatch, match="snapshot holds"):
-        bank.restore([0, 1], arrays, bank.layout.replace("entrapment/", "entrapment/0"))
-    for detector in BANK:
-        assert f"{detector.name}/{detector.version}(" in bank.layout
-
-
-@every_detector
-def test_overrides_are_checked_and_the_key_is_named(detector):
-    bank = Bank(2)
-    for key, (_, spec) in thresholds(detector.params_type).items():
-        for bad in (spec.high * 2 + 1, spec.low - 1, "10", None, True, float("nan")):
-            with pytest.raises(ParamError, match=key):
-                bank.set_overrides(1, {key: bad})
-    with pytest.raises(ParamError, match="no_such_window_s"):
-        check_overrides({"no_such_window_s": 3})
-
-
-def test_codes_of_the_streams_are_masks_of_the_vocabulary():
-    assert codes_mask((41,)) & codes_mask((90,)) == 0
-
-
-# ------------------------------------------------------------------ meta
-
-
-@every_detector
-def test_every_detector_has_an_oracle_and_a_page(detector):
-    assert (ROOT / "tests" / "oracles" / f"{detector.name}.py").is_file()
-    page = (ROOT / "docs" / "detectors.md").read_text()
-    assert f"\n## `{detector.name}`" in page
-    section = page.split(f"\n## `{detector.name}`")[1].split("\n## `")[0]
-    assert f"version {detector.version}" in section
-    for key, (name, spec) in thresholds(detector.params_type).items():
-        assert f"`{key}`" in section, key
-        assert spec.source, name
-    assert detector.gap_policy.value in section
-
-
-@every_detector
-def test_state_is_compact_and_typed(detector):
-    own = initial_state(detector, 1)
-    assert sum(values.nbytes for values in own.values()) <= 300
-    assert all(
-        values.dtype == np.dtype(f.dtype)
-        for f, values in zip(detector.layout, own.values(), strict=True)
-    )
-
-
-def test_a_lift_takes_little_memory():
-    assert Bank(0).lift_bytes < 1000

@@ -22,8 +22,8 @@ from tests.contract.detector_streams import (
     random_splits,
     run_bank,
     step_once,
+    with_ticks,
 )
-from tests.contract.test_detector_battery import with_ticks
 from tests.oracles.windowed import Window
 
 SEEDS = range(40)
