@@ -3,7 +3,8 @@
 A *case* is one incident of one lift from the strike until the lift is restored. Here are its truth
 (begun when something becomes true, ended at its ``Stage``), what the controller shows of it,
 emergency stops, people trapped and freed, and the alarm button. What a cause does when, the
-``courses`` say. Plain Python about one lift at a time: incidents are rare.
+``courses`` say; what a true event tells of its lift, ``true_events``. Plain Python about one lift
+at a time: incidents are rare.
 
 Invariants: a lift has at most one case; a lift in a phase of ``state.HELD`` has one; every true
 event of a case is ended when the case is closed.
@@ -18,17 +19,16 @@ import numpy as np
 
 from simulator.faults.catalogue import PRESS_US, SECOND_US, Fault
 from simulator.faults.causes import Cause
-from simulator.faults.evidence import shown
-from simulator.truth import LookAlike, LookAlikeLog, TruthEvent, TruthLog
+from simulator.truth import LookAlike, LookAlikeLog, TruthLog
 from simulator.world.armed import Armed
-from simulator.world.buildings import Presence, Terminal
+from simulator.world.buildings import Terminal
 from simulator.world.cars import Cars
 from simulator.world.drive import Drive
-from simulator.world.knowledge import effects
 from simulator.world.pokes import Poke, Pokes
 from simulator.world.state import Phase
 from simulator.world.traffic import NEVER_US
-from telemetry.columns import CODE_BIT, COLUMN_NAMES, Mode, Power
+from simulator.world.true_events import TrueEvents
+from telemetry.columns import CODE_BIT, Mode, Power
 from telemetry.findings import FindingKind
 
 RESCUE_DEVICE_US: Final = 15 * SECOND_US
@@ -136,6 +136,7 @@ class Cases:
         self.pokes = Pokes(n)
         self.truth = TruthLog()
         self.seen = LookAlikeLog()
+        self._events = TrueEvents(cars)
         self.of: dict[int, Case] = {}
         self.busy = np.zeros(n, bool)
         """Lifts that have a case."""
@@ -150,7 +151,6 @@ class Cases:
         self._back_in_service: dict[int, tuple[int, int]] = {}
         """When each lift was last back in it [µs], and the number of the event that ended."""
         self._pressing: dict[int, tuple[Fault, int]] = {}
-        self._told: dict[tuple[int, int], frozenset[str]] = {}
 
     # --- a case from its strike to its end ------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Cases:
 
     def begin(self, case: Case, kind: FindingKind, t_us: int) -> None:
         """Note that something is true from now on."""
-        event = self._event(case.fault, kind, t_us)
+        event = self._events.event(case.fault, kind, t_us)
         case.events[kind] = self.truth.begin(event)
 
     def end(self, case: Case, kind: FindingKind, t_us: int) -> None:
@@ -186,6 +186,10 @@ class Cases:
         number = case.events.pop(kind, None)
         if number is not None:
             self.truth.end(number, t_us, self_released=not case.by_rescuer)
+
+    def _end_stage(self, case: Case, stage: Stage, t_us: int) -> None:
+        for kind in [k for k in case.events if ENDS.get(k, Stage.RESTORED) <= stage]:
+            self.end(case, kind, t_us)
 
     def begin_alone(
         self,
@@ -198,7 +202,7 @@ class Cases:
 
         ``seen_by`` tells the columns in which a terminal shows it, where the kind alone does not.
         """
-        event = self._event(fault, kind, t_us)
+        event = self._events.event(fault, kind, t_us)
         if seen_by is not None:
             terminal = Terminal(int(self.cars.plan.terminal[fault.lift]))
             event = replace(event, effects=seen_by(fault, terminal))
@@ -362,7 +366,7 @@ class Cases:
         state["codes"][lift] |= 1 << CODE_BIT[90]
         known = self._pressing.get(lift)
         if known is None or known[0] is not fault:
-            event = self._event(fault, FindingKind.ALARM_BUTTON, t_us)
+            event = self._events.event(fault, FindingKind.ALARM_BUTTON, t_us)
             known = self._pressing[lift] = fault, self.truth.begin(event)
         self.truth.pressed(known[1], t_us)
         self.pokes.plan(lift, t_us + PRESS_US, Poke.LET_GO)
@@ -373,31 +377,3 @@ class Cases:
         state["button"][lift] = 0
         state["codes"][lift] &= ~(1 << CODE_BIT[90])
         self.truth.end(self._pressing[lift][1], t_us)
-
-    # --- truth ----------------------------------------------------------------------------------
-
-    def _end_stage(self, case: Case, stage: Stage, t_us: int) -> None:
-        for kind in [k for k in case.events if ENDS.get(k, Stage.RESTORED) <= stage]:
-            self.end(case, kind, t_us)
-
-    def _event(self, fault: Fault, kind: FindingKind, t_us: int) -> TruthEvent:
-        plan, lift = self.cars.plan, fault.lift
-        terminal, presence = int(plan.terminal[lift]), int(plan.presence[lift])
-        told = self._told.get((terminal, presence))
-        if told is None:
-            told = frozenset(effects(terminal, presence, COLUMN_NAMES))
-            if terminal == Terminal.BAROMETRIC:
-                told -= {"height_m"}  # it drifts by metres a day and shows no position
-            self._told[terminal, presence] = told
-        return TruthEvent(
-            lift, plan.codes[lift], kind, str(fault.cause), t_us, self.riders(lift),
-            presence_known=presence != Presence.ABSENT,
-            terminal=Terminal(terminal).slug,
-            effects=shown(
-                kind,
-                told,
-                pressed=bool(fault.presses_us),
-                riders=bool(self.riders(lift)),
-                one_contact=terminal == Terminal.RETROFIT,
-            ),
-        )  # fmt: skip

@@ -260,3 +260,20 @@ def client_of(app: Any, key: str | None = None) -> httpx2.AsyncClient:
 async def running(api: Api, role: str | None = None):
     async with api.client(role) as client:
         yield client
+
+
+def letter(**changes: Any) -> DeadLetter:
+    """Return a dead letter of a frame from a foreign gateway."""
+    given = {
+        "id": 7, "of_frame": True, "reason": "foreign_gateway",
+        "topic": "hoistway/v1/gw%2F1/frames",
+        "raw": b"{}", "size": 2, "document": {"id": 7},
+    }  # fmt: skip
+    return DeadLetter(**{**given, **changes})
+
+
+def api_with_letter() -> Api:
+    """Return an API that holds one dead letter, number 7."""
+    api = Api()
+    api.letters.letters[7] = letter()
+    return api
