@@ -1,4 +1,8 @@
-"""Doubt over the whole bank: as told one instant at a time, and whatever the batches are."""
+"""Doubt over the whole bank: findings on sensors lower the confidence of what rests on them.
+
+``told`` says so once more, one instant at a time (docs/detectors.md, "Health lowers confidence");
+the bank must say the same, whatever the batches are.
+"""
 
 from dataclasses import replace
 from random import Random
@@ -53,7 +57,7 @@ def run(fleet, overrides, batches):
 
 
 def told(fleet, overrides):
-    """The same without ``doubted``: each rule alone, each instant alone, health before others."""
+    """What the rules say, each alone in a bank, lowered here instant by instant."""
     found = []
     for lift, frames in enumerate(fleet):
         banks = [bank_of(d, 1, {0: overrides[lift]}) for d in RULES]
@@ -70,6 +74,7 @@ def told(fleet, overrides):
 
 
 def instant(lift, of_rules, active):
+    """What one instant told: health findings begin and end before the others are judged."""
     for found in of_rules:
         for f in found:
             t = f["record"]
@@ -99,7 +104,7 @@ def test_confidence_is_as_told_one_instant_at_a_time(seed):
     fleet, overrides = fleet_and_overrides(seed)
     found = run(fleet, overrides, [interleaved(fleet)])
     assert found == canonical(told(fleet, overrides))
-    assert any(f[-1] for f in found)
+    assert any(suspect for *_, suspect in found)
 
 
 @seeded
