@@ -27,6 +27,13 @@ def document(score: Score) -> dict[str, Any]:
             }
             for kind, group in score.kinds.items()
         },
+        "look_alikes": {
+            cause: {
+                "came": count,
+                "taken_for": {k.slug: n for k, n in score.taken_for(cause).items()},
+            }
+            for cause, count in score.look_alikes.items()
+        },
         "no_detector": {kind.slug: count for kind, count in score.undetected.items()},
     }
 

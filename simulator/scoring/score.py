@@ -269,6 +269,8 @@ class Score:
         Number of true events of kinds for which there is no detector yet.
     lift_years
         Lifts, no escalators and walks, times the time for which they were watched.
+    look_alikes
+        How often each cause of look-alikes came.
     """
 
     families: Mapping[str, Group]
@@ -276,6 +278,15 @@ class Score:
     terminals: Mapping[tuple[FindingKind, str], Group]
     undetected: Mapping[FindingKind, int]
     lift_years: float
+    look_alikes: Mapping[str, int] = field(default_factory=dict)
+
+    def taken_for(self, cause: str) -> dict[FindingKind, int]:
+        """Return how many false alarms of each kind a cause of look-alikes has made."""
+        blamed = {
+            kind: sum(one.cause == cause and one.blame is Blame.LOOK_ALIKE for one in group.false)
+            for kind, group in self.kinds.items()
+        }
+        return {kind: count for kind, count in blamed.items() if count}
 
     def group(self, name: str) -> Group | None:
         """Return the group of a family or kind by its slug, ``None`` if there is none."""
@@ -329,7 +340,11 @@ def score(observed: Observed, asked: Asked) -> Score:
         if lifts is (kind not in OF_STAIRS)
     }
     undetected = Counter(e.kind for e in observed.truth if e.kind not in asked.detected)
-    return Score(families, kinds, terminals, dict(sorted(undetected.items())), total[True])
+    seen = Counter(like.cause for like in observed.look_alikes)
+    return Score(
+        families, kinds, terminals, dict(sorted(undetected.items())), total[True],
+        dict(sorted(seen.items())),
+    )  # fmt: skip
 
 
 def _group(

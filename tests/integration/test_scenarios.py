@@ -18,7 +18,8 @@ from simulator.scenarios.language import Scenario
 from simulator.scenarios.reader import ScenarioFile, load, names
 from telemetry.findings import FindingKind
 
-BIG = {"city-weekday": (80, 40), "ordinary-life": (80, 40), "earthquake": (400, 20)}
+BIG = {"city-weekday": (80, 40), "ordinary-life": (80, 40), "earthquake": (400, 20),
+       "four-weeks": (40, 60)}  # fmt: skip
 """Scenarios for scale: lifts and minutes of their small runs here."""
 LIBRARY = names()
 MINUTE_US = 60_000_000
@@ -36,7 +37,9 @@ def wanted(name: str) -> ScenarioFile:
 
     def smaller(scenario: Scenario) -> Scenario:
         fleet = replace(scenario.fleet, lifts=lifts, escalators=4, walks=0)
-        return replace(scenario, fleet=fleet, lasts_us=minutes * MINUTE_US)
+        lasts_us = minutes * MINUTE_US
+        happens = tuple(one for one in scenario.happens if one.at_us < lasts_us)
+        return replace(scenario, fleet=fleet, lasts_us=lasts_us, happens=happens)
 
     return file.changed(smaller, kinds_found())
 

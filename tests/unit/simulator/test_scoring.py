@@ -157,6 +157,25 @@ def test_false_alarms_are_blamed_on_what_was_going_on():
     ]
 
 
+def test_every_look_alike_is_named_with_what_it_was_taken_for():
+    likes = [
+        LookAlike(0, "A", "parked_rider", 100 * S, 200 * S),
+        LookAlike(1, "B", "parked_rider", 100 * S, 200 * S),
+        LookAlike(2, "C", "cleaner", 100 * S, None),
+    ]
+    truth = [event(FindingKind.MAINS_OFF, 150, 160, "D")]
+    alarms = [alarm(onset_s=120), alarm(LANDING, code="B"), alarm(BUTTON, code="A"),
+              alarm(code="D", onset_s=155), alarm(code="E")]  # fmt: skip
+    told = document(scored(alarms, truth, likes))["look_alikes"]
+    assert told == {
+        "cleaner": {"came": 1, "taken_for": {}},
+        "parked_rider": {
+            "came": 2,
+            "taken_for": {BETWEEN.slug: 1, LANDING.slug: 1, BUTTON.slug: 1},
+        },
+    }
+
+
 def test_weights_bring_figures_back_to_the_field():
     truth = [event(code=code) for code in "ABCD"]
     likes = [LookAlike(0, "E", "parked_rider", 0, 500 * S)]
