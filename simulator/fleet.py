@@ -214,6 +214,7 @@ class Fleet:
         events = [replace(e, lift=e.lift + first) if first else e for e in self._world.truth()]
         events += [replace(e, lift=e.lift + first) for e in self._tests.truth(self.now_us)]
         events += self._health.truth(self.now_us)
+        events += self._health.of_lines(self._sensors.bad_lines, first, self.now_us)
         events += self._escalators.truth()
         return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))
 

@@ -3,6 +3,7 @@
 Pure. Classes are ``telemetry.findings``. How alarms compare with it is for ``scoring``.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from telemetry.findings import FINDINGS, FindingKind
@@ -98,6 +99,27 @@ class LookAlike:
     from_us: int
     to_us: int | None = None
     terminal: str = ""
+
+
+def joined(
+    events: Sequence[TruthEvent], kind: FindingKind, causes: Collection[str]
+) -> list[TruthEvent]:
+    """Join events of one kind, lift and any of these causes that overlap; the first one stays."""
+    rest = [e for e in events if e.kind is not kind or e.cause not in causes]
+    some = [e for e in events if e.kind is kind and e.cause in causes]
+    whole: list[TruthEvent] = []
+    for event in sorted(some, key=lambda e: (e.lift, e.onset_us)):
+        last = whole[-1] if whole else None
+        if last is None or last.lift != event.lift or _is_over(last, event.onset_us):
+            whole.append(event)
+        elif last.end_us is not None:
+            later = event.end_us is None or event.end_us > last.end_us
+            whole[-1] = replace(last, end_us=event.end_us) if later else last
+    return rest + whole
+
+
+def _is_over(event: TruthEvent, at_us: int) -> bool:
+    return event.end_us is not None and event.end_us < at_us
 
 
 class TruthLog:

@@ -188,8 +188,8 @@ MAKES: Final[Mapping[Cause, tuple[FindingKind, ...]]] = MappingProxyType({
     Cause.ALARM_TEST: (FindingKind.ALARM_BUTTON,),
     Cause.ALARM_TEST_MISSED: (FindingKind.TEST_OVERDUE,),
     Cause.BUFFER_OVERFLOW: (FindingKind.SEQUENCE_GAPS, FindingKind.TERMINAL_SILENT),
-    Cause.FRAMES_LOST: (FindingKind.SEQUENCE_GAPS,),
-    Cause.FRAMES_REFUSED: (FindingKind.SEQUENCE_GAPS,),
+    Cause.FRAMES_LOST: (FindingKind.SEQUENCE_GAPS, FindingKind.TERMINAL_SILENT),
+    Cause.FRAMES_REFUSED: (FindingKind.SEQUENCE_GAPS, FindingKind.TERMINAL_SILENT),
 })  # fmt: skip
 """Finding kinds that a cause can make true; empty = it only looks like something."""
 

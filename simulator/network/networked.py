@@ -6,16 +6,21 @@ from typing import Final
 
 import numpy as np
 
+from simulator.faults.causes import Cause
 from simulator.fleet import Fleet
 from simulator.frames import Frames
 from simulator.network.spec import NetworkSpec
 from simulator.network.travel import Network
 from simulator.source import RegistryRow
-from simulator.truth import LookAlike, TruthEvent
+from simulator.truth import LookAlike, TruthEvent, joined
 from telemetry.findings import FindingKind
 
 CLOCK_CAUSE: Final = "clock_wrong"
 OFFLINE_CAUSE: Final = "gateway_offline"
+_NOTHING_COMES: Final = frozenset(
+    {OFFLINE_CAUSE, Cause.TERMINAL_SILENT, Cause.TERMINAL_REBOOT, Cause.BUFFER_OVERFLOW}
+)
+"""Causes of silences in which no frame at all comes; lines that lose some are no such."""
 
 
 class NetworkedFleet:
@@ -69,8 +74,14 @@ class NetworkedFleet:
         return self._network.rest()
 
     def truth(self) -> list[TruthEvent]:
-        """Return the true events so far, by onset; wrong clocks and outages are among them."""
+        """Return the true events so far, by onset; wrong clocks and outages are among them.
+
+        What is unheard for two reasons that overlap is one silence, of the cause that came first;
+        buffers that overflow at once lose one span of numbers.
+        """
         events = [*self.fleet.truth(), *self._wrong_clocks(), *self._outages()]
+        events = joined(events, FindingKind.TERMINAL_SILENT, _NOTHING_COMES)
+        events = joined(events, FindingKind.SEQUENCE_GAPS, {Cause.BUFFER_OVERFLOW})
         return sorted(events, key=lambda e: (e.onset_us, e.lift, e.kind))
 
     def look_alikes(self) -> list[LookAlike]:

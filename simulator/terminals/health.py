@@ -1,18 +1,20 @@
 """The truth about sensors and terminals: what was wrong with them, and what it looked like.
 
 Faults of sensors are intervals known in advance, so their truth needs no log: it is what has begun
-until the asked instant. A fault that its terminal cannot show (it has no such sensor) keeps its
-truth with empty ``effects``, unless it merely follows from another fault.
+until the asked instant. What a line has lost, and when it was silent, is seen while it lives. A
+fault that its terminal cannot show (it has no such sensor) keeps its truth with empty ``effects``,
+unless it merely follows from another fault.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from simulator.faults.catalogue import MAKES
 from simulator.faults.causes import Cause
 from simulator.faults.sensors import SensorFault
+from simulator.terminals.bad_lines import BAD_LINES, BadLine
 from simulator.terminals.losses import LOSSES
 from simulator.truth import LookAlike, TruthEvent
 from simulator.world.buildings import Plan, Presence, Terminal
@@ -75,23 +77,20 @@ class Health:
     def truth(self, now_us: int) -> list[TruthEvent]:
         """Return what has been wrong before ``now_us``."""
         return [
-            TruthEvent(
-                fault.unit,
-                self.plan.codes[fault.unit],
-                kind,
-                str(fault.because or fault.what),
-                fault.from_us,
-                people=0,
-                end_us=_if_over(fault, now_us),
-                presence_known=bool(self.plan.presence[fault.unit] != Presence.ABSENT),
-                terminal=self._terminal(fault).slug,
-                effects=self._effects(fault),
-            )
+            self._event(fault, kind, fault.from_us, _if_over(fault, now_us))
             for fault in self.faults
             for kind in MAKES[fault.what]
             if fault.from_us < now_us
             and (fault.because is None or self._effects(fault))
-            and self._makes(fault, kind)
+            and self._makes(fault, kind, now_us)
+        ]
+
+    def of_lines(self, lines: Iterable[BadLine], first_lift: int, now_us: int) -> list[TruthEvent]:
+        """Return what became true on bad lines, which count lifts from ``first_lift`` on."""
+        return [
+            self._event(replace(line.fault, unit=line.fault.unit + first_lift), *event)
+            for line in lines
+            for event in line.events(now_us)
         ]
 
     def look_alikes(self, now_us: int) -> list[LookAlike]:
@@ -109,15 +108,35 @@ class Health:
             if fault.what in LOOKS_LIKE and fault.from_us < now_us
         ]
 
-    def _makes(self, fault: SensorFault, kind: FindingKind) -> bool:
-        """Tell whether a fault makes that kind true at its lift.
+    def _event(
+        self, fault: SensorFault, kind: FindingKind, onset_us: int, end_us: int | None
+    ) -> TruthEvent:
+        return TruthEvent(
+            fault.unit,
+            self.plan.codes[fault.unit],
+            kind,
+            str(fault.because or fault.what),
+            onset_us,
+            people=0,
+            end_us=end_us,
+            presence_known=bool(self.plan.presence[fault.unit] != Presence.ABSENT),
+            terminal=self._terminal(fault).slug,
+            effects=self._effects(fault),
+        )
 
-        A dead accelerometer lets a terminal that feels motion by nothing else call its car still
-        while floors go by: its frames contradict themselves. A coupled one has its controller.
+    def _makes(self, fault: SensorFault, kind: FindingKind, now_us: int) -> bool:
+        """Tell whether a fault makes that kind true at its lift, from its beginning to its end.
+
+        What bad lines make depends on what they lost (``of_lines``). What a buffer has thrown away
+        is not missing before it is sent. A dead accelerometer lets a terminal that feels motion by
+        nothing else call its car still while floors go by: its frames contradict themselves. A
+        coupled one has its controller.
         """
+        if fault.what is Cause.BUFFER_OVERFLOW and kind is FindingKind.SEQUENCE_GAPS:
+            return fault.to_us <= now_us
         if fault.what is Cause.ACCELEROMETER_DEAD and kind is FindingKind.IMPLAUSIBLE_FRAMES:
             return self._terminal(fault) is not Terminal.COUPLED
-        return True
+        return fault.what not in BAD_LINES
 
     def _terminal(self, fault: SensorFault) -> Terminal:
         return Terminal(int(self.plan.terminal[fault.unit]))

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.faults.causes import Cause
 from simulator.faults.sensors import SensorFault
 from simulator.frames import NO_TIME_US, Frames
 from simulator.randomness import Stream, chance, words
+from simulator.terminals.bad_lines import bad_lines
 
 LOSSES: Final = frozenset({Cause.BUFFER_OVERFLOW, Cause.FRAMES_LOST, Cause.FRAMES_REFUSED})
 LOST_PPM: Final = 200_000
@@ -36,10 +38,16 @@ class Losses:
         Seed of the fleet.
     first_lift
         Number in the whole fleet of row 0.
+    idle_us
+        Heartbeat of the terminals.
     """
 
-    def __init__(self, faults: Sequence[SensorFault], seed: int, first_lift: int) -> None:
+    def __init__(
+        self, faults: Sequence[SensorFault], seed: int, first_lift: int, idle_us: int
+    ) -> None:
         self._faults = [fault for fault in faults if fault.what in LOSSES]
+        self.lines = bad_lines(faults, idle_us)
+        """Those that lose frames now and then, for the truth."""
         self._seed = seed
         self._first_lift = first_lift
 
@@ -70,4 +78,15 @@ class Losses:
                 kept[hit] = False
             else:
                 device_time_us[hit] = NO_TIME_US
+        self._listen(frames, kept & (device_time_us != NO_TIME_US))
         return frames.replace(device_time_us=device_time_us, arrival_us=arrival_us).take(kept)
+
+    def _listen(self, frames: Frames, came: NDArray[np.bool_]) -> None:
+        """Note what is heard over bad lines; ``came`` marks the frames that are stored."""
+        time_us = frames["time_us"]
+        for line in self.lines:
+            if line.over or line.watched_from_us > time_us[-1]:
+                continue
+            first = int(np.searchsorted(time_us, line.watched_from_us))
+            own = first + np.flatnonzero(frames["lift"][first:] == line.fault.unit)
+            line.take(time_us[own[came[own]]], time_us[own[~came[own]]])

@@ -17,6 +17,7 @@ from simulator.faults.sensors import SensorFault
 from simulator.frames import MISSING, Frames
 from simulator.randomness import between
 from simulator.terminals.alarm_tests import AlarmTests, TestPlan
+from simulator.terminals.bad_lines import BadLine
 from simulator.terminals.barometric import Barometric
 from simulator.terminals.block import SAMPLED, Block, Column, Kind, Setting, thousandths
 from simulator.terminals.coupled import Coupled
@@ -92,7 +93,7 @@ class Sensors:
             Terminal.BAROMETRIC: Barometric(setting),
         }
         self._falsifier = Falsifier(plan, faults, start_us)
-        self._losses = Losses(faults, seed, plan.first_lift)
+        self._losses = Losses(faults, seed, plan.first_lift, cadence.idle_us)
         self._seq = np.zeros(len(plan), "i8")
         _, vertical, horizontal, _ = of_lifts(seed, plan.first_lift + np.arange(len(plan)))
         self._vertical_mmps2 = between(vertical, *VIBRATION_MMPS2)
@@ -116,6 +117,11 @@ class Sensors:
         if not len(timeline):
             return Frames.empty()
         return self._losses.apply(self._joined(timeline, told, restarts))
+
+    @property
+    def bad_lines(self) -> Sequence[BadLine]:
+        """Return the lines that lose frames now and then; ``unit`` is the row in the plan."""
+        return self._losses.lines
 
     def _tell(
         self, kind: Kind, timeline: Timeline, pieces: slice, told: Mapping[str, Column]
