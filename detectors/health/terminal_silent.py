@@ -2,21 +2,23 @@
 
 Decides from the times of frames alone, whatever they hold and whichever unit they are of. A silence
 begins with a frame and is over with the next one; it is told by a tick while it lasts, else by the
-frame that ends it. After an hour it is told once more: then somebody has to go there.
+frame that ends it. After an hour it is told once more: then somebody has to go there. Soon after a
+silence, told or not, the next has to be longer: a line that loses frames is quiet again and again,
+and ``sequence_gaps`` says so once (ADR 0013).
 
 Whether the unit could have been heard is not decided here: ``LiftFrames.deaf_us`` puts the decision
 off by the time in which nobody listened. What lies behind a silence is left to others as well: the
 terminal, its supply, its gateway, the network.
 
 Invariants: a silence is told once, at ``last frame + limit``, whoever finds it; the next frame,
-whatever it holds, ends it.
+whatever it holds, ends it. Which limit that is depends on the times of frames alone, not on what
+was told.
 """
 
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.contract import (
     NO_DUE_US,
@@ -29,7 +31,8 @@ from detectors.contract import (
     written,
 )
 from detectors.parameters import LiftParams, in_seconds, plain, spread_all
-from detectors.segments import NEVER_US, Bools, Ints, Segments
+from detectors.segments import NEVER_US, Bools, Ints
+from detectors.signals import Strip
 from detectors.windows import limit_at
 from telemetry.findings import Change, ClearReason, FindingKind
 from telemetry.transitions import Transitions
@@ -51,6 +54,17 @@ class TerminalSilentParams(LiftParams):
     intervals: float = field(
         default=1.5, metadata=plain("silent_intervals", 1, 100, "f8", "DOMAIN section 3: 1.5")
     )
+    again_intervals: float = field(
+        default=5,
+        metadata=plain(
+            "silent_again_intervals", 1, 1000, "f8",
+            "practice: of a line that loses one in five, an hour at rest has 0.03 so long",
+        ),
+    )  # fmt: skip
+    again_us: int = field(
+        default=3_600_000_000,
+        metadata=in_seconds("silent_again_s", 0, 864_000, "practice: the class of maintenance"),
+    )
     maintenance_us: int = field(
         default=3_600_000_000,
         metadata=in_seconds("silent_maintenance_s", 1, 864_000, "DOMAIN section 3: 1 h"),
@@ -65,22 +79,26 @@ class TerminalSilentDetector:
     version: str = "2"
     kinds: tuple[FindingKind, ...] = (FindingKind.TERMINAL_SILENT,)
     gap_policy: GapPolicy = GapPolicy.HOLD
-    layout: tuple[Field, ...] = (Field("told", "u1", HEARD),)
+    layout: tuple[Field, ...] = (
+        Field("told", "u1", HEARD),
+        Field("over_us", "i8", NEVER_US, rare=True),  # the last silence, while it matters
+    )
     params_type: type[TerminalSilentParams] = TerminalSilentParams
 
     def step(self, state: State, batch: LiftFrames, params: TerminalSilentParams) -> Stepped:
         """Advance ``m`` units; see ``contract.Detector.step``."""
         strip = batch.strip
         limits = _limits(spread_all(params, strip.segments.row))
-        life = _life(state["told"], strip.segments, strip.t_us, strip.end_us, batch.deaf_us, limits)
+        life = _life(state, strip, batch.deaf_us, limits)
         at = strip.segments.last_at
         told = np.where(life.active[at], SILENT + life.long[at], HEARD).astype("u1")
+        over_us = np.where(life.again[at], life.over_us[at], NEVER_US)
         next_us = np.where(told == HEARD, life.silent_us[at], life.long_us[at])
         waits = (strip.t_us[at] != NEVER_US) & (told != SILENT_FOR_LONG)
         return Stepped(
-            {"told": told},
+            {"told": told, "over_us": over_us},
             NO_DUE_US,
-            _found(self, life, strip.segments, strip.t_us, limits),
+            _found(self, life, strip, limits),
             silence_due_us=np.where(waits, next_us, NO_DUE_US),
         )
 
@@ -90,17 +108,23 @@ class _Limits(NamedTuple):
 
     heartbeat_us: Ints | int
     silent_us: Ints | np.int64
+    again_us: Ints | np.int64  # of a silence that begins soon after another,
+    soon_us: Ints | int  # that is, within so much
     long_us: Ints | np.int64
 
 
 def _limits(params: Any) -> _Limits:
     silent_us = np.rint(params.heartbeat_us * params.intervals).astype(np.int64)
-    return _Limits(params.heartbeat_us, silent_us, np.maximum(silent_us, params.maintenance_us))
+    again_us = np.rint(params.heartbeat_us * params.again_intervals).astype(np.int64)
+    again_us = np.maximum(silent_us, again_us)
+    return _Limits(params.heartbeat_us, silent_us, again_us, params.again_us, params.maintenance_us)
 
 
 class _Life(NamedTuple):
     """The silence after each element of the strip."""
 
+    over_us: Ints  # when the last silence before it was over
+    again: Bools  # that was only just
     silent_us: Ints  # when it is one, and when a long one
     long_us: Ints
     active: Bools  # it is one, and a long one
@@ -111,12 +135,14 @@ class _Life(NamedTuple):
     late: Bools  # cleared by a frame that is not after the raise
 
 
-def _life(
-    told: NDArray[np.uint8], seg: Segments, t_us: Ints, end_us: Ints, deaf_us: Ints | int,
-    limits: _Limits,
-) -> _Life:  # fmt: skip
-    silent_us, long_us = t_us + limits.silent_us, t_us + limits.long_us
+def _life(state: State, strip: Strip, deaf_us: Ints | int, limits: _Limits) -> _Life:
+    seg, t_us, end_us, told = strip.segments, strip.t_us, strip.end_us, state["told"]
     heard = t_us != NEVER_US
+    due_us = t_us + limits.silent_us
+    over_us = _over(state["over_us"], strip, heard & (due_us + deaf_us < end_us))
+    again = t_us - over_us < limits.soon_us
+    silent_us = np.where(again, t_us + limits.again_us, due_us)
+    long_us = np.maximum(silent_us, t_us + limits.long_us)
     silent = heard & (silent_us + deaf_us < end_us)
     long = heard & (long_us + deaf_us < end_us)
     was_active, was_long = np.zeros((2, len(seg)), np.bool_)
@@ -125,6 +151,8 @@ def _life(
     active = silent | was_active
     cleared = ~seg.is_head & active[seg.before]
     return _Life(
+        over_us=over_us,
+        again=again & heard,
         silent_us=silent_us,
         long_us=long_us,
         active=active,
@@ -136,10 +164,20 @@ def _life(
     )
 
 
+def _over(carried_us: Ints, strip: Strip, quiet: Bools) -> Ints:
+    """Return when the last silence was over, which a frame has ended, told or not."""
+    seg = strip.segments
+    ends = ~seg.is_head & quiet[seg.before]
+    if not ends.any():
+        return carried_us[seg.row]
+    return seg.hold(seg.headed(strip.t_us, carried_us), ends)
+
+
 def _found(
-    rule: TerminalSilentDetector, life: _Life, seg: Segments, t_us: Ints, limits: _Limits
+    rule: TerminalSilentDetector, life: _Life, strip: Strip, limits: _Limits
 ) -> tuple[Transitions, ...]:
     """Tell what happened; at one element a silence ends before the next begins."""
+    seg, t_us = strip.segments, strip.t_us
     cleared, raised, updated = map(np.flatnonzero, (life.cleared, life.raised, life.updated))
     at = np.concatenate([cleared, raised, updated])
     if not len(at):
@@ -158,11 +196,12 @@ def _found(
     criteria = {
         "silent": (~over).astype(np.int8),
         "maintenance": (found_us >= life.long_us[since]).astype(np.int8),
+        "again": life.again[since].astype(np.int8),
     }
     values = {"silent_us": found_us - t_us[since]}
     thresholds = {
-        "window_us": limit_at(limits.silent_us, since),
-        "maintenance_us": limit_at(limits.long_us, since),
+        "window_us": life.silent_us[since] - t_us[since],
+        "maintenance_us": life.long_us[since] - t_us[since],
         "heartbeat_us": limit_at(limits.heartbeat_us, since),
     }
     return (written(rule, seg, events, criteria, values, thresholds),)

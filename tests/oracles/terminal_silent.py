@@ -7,7 +7,13 @@ from tests.oracles.windowed import CLEARED, CONDITION_ENDED, LATE_EVIDENCE, RAIS
 EVERY_FRAME_COUNTS = True
 TERMINAL_SILENT = 30
 REACHES = {(30, 1, 0), (30, 2, 0), (30, 3, 2), (30, 3, 3)}
-SHORT = {"heartbeat_s": 7, "silent_intervals": 2, "silent_maintenance_s": 35}
+SHORT = {
+    "heartbeat_s": 7,
+    "silent_intervals": 2,
+    "silent_maintenance_s": 35,
+    "silent_again_intervals": 3,
+    "silent_again_s": 60,
+}
 
 
 @dataclass
@@ -15,16 +21,31 @@ class Rules:
     heartbeat_s: float = 30
     silent_intervals: float = 1.5
     silent_maintenance_s: float = 3600
+    silent_again_intervals: float = 5
+    silent_again_s: float = 3600
 
 
 class Oracle:
     def __init__(self, rules=None):
-        rules = rules or Rules()
-        self.limit = us(rules.heartbeat_s * rules.silent_intervals)
-        self.long = max(self.limit, us(rules.silent_maintenance_s))
-        self.last = None
+        self.rules = rules or Rules()
+        self.short = us(self.rules.heartbeat_s * self.rules.silent_intervals)
+        self.last = self.over = None
         self.raised = self.updated = False
         self.found = []
+
+    @property
+    def again(self):
+        """Whether the newest frame came soon after a silence."""
+        return self.over is not None and self.last - self.over < us(self.rules.silent_again_s)
+
+    @property
+    def limit(self):
+        longer = us(self.rules.heartbeat_s * self.rules.silent_again_intervals)
+        return max(self.short, longer) if self.again else self.short
+
+    @property
+    def long(self):
+        return max(self.limit, us(self.rules.silent_maintenance_s))
 
     def frame(self, frame):
         time = frame["time_us"]
@@ -34,6 +55,8 @@ class Oracle:
             if self.raised:
                 late = time <= self.last + self.limit
                 self.tell(CLEARED, time, time, LATE_EVIDENCE if late else CONDITION_ENDED)
+            if time > self.last + self.short:
+                self.over = time
         self.last, self.raised, self.updated = time, False, False
 
     def tick(self, now):
@@ -61,6 +84,7 @@ class Oracle:
                 "last_seen_us": seen,
                 "silent": change != CLEARED,
                 "maintenance": time - self.last >= self.long,
+                "again": self.again,
                 "silent_us": time - self.last,
                 "window_us": self.limit if change == RAISED else None,
             }

@@ -32,7 +32,7 @@ def test_one_and_a_half_heartbeats_are_a_silence_and_less_is_none():
     [raised] = one.found
     assert (raised.t_us, raised.onset_us, raised.last_seen_us) == (us(210), us(165), us(165))
     assert raised.thresholds["window_us"] == 45_000_000
-    assert raised.criteria == {"silent": True, "maintenance": False}
+    assert raised.criteria == {"silent": True, "maintenance": False, "again": False}
 
 
 def test_it_is_told_once_more_after_an_hour_and_then_no_more():
@@ -59,7 +59,7 @@ def test_any_frame_ends_it_whatever_it_tells(frame):
 
 
 def test_a_frame_finds_what_no_tick_has_told():
-    one = lift()
+    one = lift(silent_again_s=0)
     one.all_at_once([(0, {"car": 0}), (100, {"car": 0}), (120, {}), (2 * HOUR_S, {})])
     assert told(one) == [
         ("raised", 45), ("cleared", 100), ("raised", 165), ("updated", 120 + HOUR_S),
@@ -98,6 +98,68 @@ def test_each_unit_has_its_own_interval():
     patient.at(0, car=0)
     patient.wait_until(HOUR_S * 2)
     assert told(patient) == [("raised", 4500), ("updated", 4500)]  # both at once, not before
+
+
+# ------------------------------------------------------------------ a line that loses frames
+
+
+def test_a_line_that_loses_a_heartbeat_now_and_then_is_told_once():
+    one = lift()
+    one.every(30, 0, 300, car=0)
+    one.every(60, 330, 4000, car=0)
+    one.every(30, 4000, 4200, car=0)
+    assert told(one) == [("raised", 270 + 45), ("cleared", 330)]
+
+
+def test_a_terminal_that_dies_on_such_a_line_is_told_after_five_intervals():
+    one = lift()
+    one.at(0, car=0)
+    one.at(60, car=0)
+    one.at(90, car=0)
+    one.wait_until(90 + 149.9)
+    assert told(one) == [("raised", 45), ("cleared", 60)]
+    [raised] = one.wait_until(90 + 150)
+    assert (seconds(raised.t_us), seconds(raised.onset_us)) == (240, 90)
+    assert raised.criteria["again"]
+    assert raised.thresholds["window_us"] == 150_000_000
+    one.wait_until(90 + HOUR_S)
+    one.at(90 + HOUR_S + 10, car=0)
+    assert told(one)[-2:] == [("updated", 90 + HOUR_S), ("cleared", 90 + HOUR_S + 10)]
+
+
+def test_an_hour_without_a_silence_makes_the_limit_short_again():
+    one = lift()
+    one.every(60, 0, 121, car=0)  # over at 120, the second one untold
+    one.every(30, 120, 120 + HOUR_S, car=0)
+    one.at(120 + HOUR_S, car=0)
+    one.wait_until(120 + HOUR_S + 45)
+    assert told(one) == [("raised", 45), ("cleared", 60), ("raised", 120 + HOUR_S + 45)]
+    assert not one.found[-1].criteria["again"]
+
+
+def test_what_history_refutes_was_no_silence_before_the_next():
+    one = lift()
+    one.at(0, car=0)
+    one.wait_until(300)
+    one.every(30, 30, 301, car=0)
+    one.wait_until(345)
+    assert told(one) == [("raised", 45), ("cleared", 30), ("raised", 345)]
+
+
+def test_the_limit_after_a_silence_is_never_shorter_than_before_it():
+    one = lift(silent_again_intervals=1)
+    one.every(60, 0, 121, car=0)
+    assert told(one) == [("raised", 45), ("cleared", 60), ("raised", 105), ("cleared", 120)]
+
+
+def test_a_time_in_which_nobody_listened_is_no_silence_before_the_next():
+    bank = deaf_bank()
+    since_us = us(60)
+    back = FrameBatch.make(2, row=[0, 1], time_us=us(100), received_us=us(100))
+    deaf = Deaf(np.array([since_us - us(0), 0]), since_us)
+    bank.adopt(bank.step(back, deaf=deaf))
+    assert tick(bank, 146, (0, 0)) == [(0, "raised", 145)]
+    assert tick(bank, 251, (0, 0)) == [(1, "raised", 250)]
 
 
 def test_an_escalator_is_a_unit_as_any_other():
