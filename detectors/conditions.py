@@ -64,6 +64,8 @@ class Judged:
         Of the window's fields in the state.
     updates
         Elements at which an active finding has something new to tell.
+    anew
+        See ``follow``; a rule that gives it has gap policy reset.
     """
 
     kind: FindingKind
@@ -74,6 +76,7 @@ class Judged:
     confidence: Callable[[Ints], NDArray[Any]] | NDArray[Any] | int = Confidence.CERTAIN
     prefix: str = ""
     updates: Bools | None = None
+    anew: Bools | None = None
 
 
 class ConditionDetector(ABC):
@@ -109,8 +112,9 @@ class ConditionDetector(ABC):
             if is_quiet(state, one.holds, one.prefix):
                 continue
             course = follow(
-                state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates
-            )
+                state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates,
+                one.anew,
+            )  # fmt: skip
             after |= course.state
             due_us = np.minimum(due_us, course.due_us)
             if len(course.at):

@@ -24,6 +24,9 @@ BUTTON_CODE: Final = 90
 MAINS_OFF_CODE: Final = 41
 """National code of mains off (GB/T 24476)."""
 
+SILENT_SOURCE: Final = "practice: 1.5 times the heartbeat of 30 s"
+"""Source of thresholds for ``Heard.after_silence``."""
+
 _ESCALATORS_ALONE: Final = (
     *("handrail_left_pct", "handrail_right_pct", "step_frequency_hz"),
     *("cover_open", "emergency_stop"),
@@ -233,6 +236,22 @@ class Heard:
     def seen_us(self) -> Ints:
         """Time of the newest frame that told anything, along the strip; ``NEVER_US`` = none."""
         return self.line.since(self.line.told, self.carried["seen_us"])
+
+    @cached_property
+    def unheard_us(self) -> Ints:
+        """How long nothing had been told before each frame that tells anything; 0 elsewhere [µs].
+
+        Frames that tell nothing of such a unit do not break a silence.
+        """
+        line = self.line
+        return np.where(line.told, line.t_us - self.segments.prior(self.seen_us), 0)
+
+    def after_silence(self, silent_after_us: Ints | int) -> Bools:
+        """Mark the frames by which something is told again after a longer silence; never a head.
+
+        ``silent_after_us``: per element or one for all [µs].
+        """
+        return self.unheard_us > silent_after_us
 
     def turns(self, period_us: int) -> Bools:
         """Mark the frames by which a further period of event time has begun; never a head.

@@ -13,8 +13,11 @@ Rules, for a window of ``window_us`` and an absence of ``bridge_us``:
 - a frame that refutes a condition at or before the instant at which a tick completed its window
   clears at once, with reason ``late_evidence``.
 
-Missing frames change nothing (gap policy hold). ``tests/oracles/windowed.py`` says the same, one
-frame at a time.
+Missing frames change nothing (gap policy hold), unless the rule marks the frames that come after a
+silence (``anew``; gap policy reset). Then a window asks for witnesses: only a frame that tells
+anything, and at which the condition still holds, completes it, at its own time, and never a tick.
+What is pending before a silence begins anew with the frame after it; what is active stays.
+``tests/oracles/windowed.py`` says the same, one frame at a time.
 """
 
 from typing import Any, Final, NamedTuple
@@ -24,7 +27,7 @@ from numpy.typing import NDArray
 
 from detectors.contract import NO_DUE_US, Field, State
 from detectors.parameters import LiftParams
-from detectors.segments import NEVER_US, Bools, Ints, Timeline
+from detectors.segments import NEVER_US, Bools, Ints, Segments, Timeline
 from detectors.signals import Heard
 from telemetry.findings import Change, ClearReason
 
@@ -93,6 +96,7 @@ def follow(
     bridge_us: Ints | int,
     prefix: str = "",
     updates: Bools | None = None,
+    anew: Bools | None = None,
 ) -> Course:
     """Follow one window through a batch.
 
@@ -111,6 +115,9 @@ def follow(
         Of the window's fields in the state.
     updates
         Elements at which an active finding has something new to tell.
+    anew
+        Frames after a silence through which nothing counts as seen (``Heard.after_silence``), for a
+        window that frames alone complete.
     """
     line = heard.line
     seg = line.segments
@@ -128,6 +135,7 @@ def follow(
         limit_at(window_us, kept),
         limit_at(bridge_us, kept),
         None if updates is None else updates[kept],
+        None if anew is None else anew[kept],
     )
     life = _life(part)
     fields = {name: values.copy() for name, values in carried.items()}
@@ -154,6 +162,7 @@ class _Part(NamedTuple):
     window_us: Ints | int
     bridge_us: Ints | int
     updates: Bools | None
+    anew: Bools | None
 
 
 class _Life(NamedTuple):
@@ -183,12 +192,13 @@ def _life(part: _Part) -> _Life:
     gone_us = line.since(seg.prior(holds) & lacks, since_us)
     resets = (lacks & line.reached(gone_us + part.bridge_us)) | late
     resets[seg.head_at] |= idle & ~at_head
-    dead = seg.latch(resets, holds)
-    begins = seg.rises(holds) & seg.prior(dead)
+    anew = np.zeros_like(holds) if part.anew is None else part.anew
+    dead = seg.latch(resets | (anew & lacks), holds)
+    begins = (seg.rises(holds) & seg.prior(dead)) | (holds & anew)
     begins[seg.head_at] = fresh = idle & at_head
     onset_us = line.since(begins, np.where(fresh, since_us, carried["onset_us"]))
     complete_us = np.maximum(t_us, onset_us + part.window_us)
-    ripe = holds & line.reached(complete_us)
+    ripe = holds & _complete(part, complete_us)
     sets = ripe.copy()
     sets[seg.head_at] |= was_active
     active = seg.latch(sets, resets)
@@ -200,12 +210,24 @@ def _life(part: _Part) -> _Life:
         gone_us=gone_us,
         dead=dead,
         complete_us=complete_us,
-        onset_us=onset_us,
+        onset_us=onset_us if part.anew is None else _kept(seg, onset_us, raised, active | before),
         raised=raised,
         cleared=resets & before,
         active=active,
         tick_us=_raised_by_tick(part, raised, complete_us, tick_us),
     )
+
+
+def _complete(part: _Part, complete_us: Ints) -> Bools:
+    """Tell in which elements a window completes whose condition holds."""
+    if part.anew is None:
+        return part.line.reached(complete_us)
+    return part.line.told & (complete_us == part.line.t_us)
+
+
+def _kept(seg: Segments, onset_us: Ints, raised: Bools, active: Bools) -> Ints:
+    """Keep the onset of what is active through silences in which something pending would begin."""
+    return np.where(active, seg.hold(onset_us, raised), onset_us)
 
 
 def _late(part: _Part, lacks: Bools, tick_us: Ints) -> Bools:
@@ -243,7 +265,8 @@ def _due_us(part: _Part, life: _Life) -> Ints:
     at = part.line.segments.last_at
     holds, active = part.holds[at], life.active[at]
     ends_us = (life.gone_us + part.bridge_us)[at]
-    waits_us = np.where(holds & ~active, life.complete_us[at], NO_DUE_US)
+    waits = holds & ~active & (part.anew is None)
+    waits_us = np.where(waits, life.complete_us[at], NO_DUE_US)
     return np.where(active & ~holds, ends_us, waits_us)
 
 

@@ -4,9 +4,10 @@ Decides four kinds that read the same states. Codes 02 and 03 of the controller 
 is sensed. A car that parks with closed doors is no fault, and looks like one whose doors fail: only
 somebody inside, or the controller, tells them apart. Likewise doors that merely stand open are no
 failure to close. Doors that are shut on trip after trip work: it is their switch that sticks, and
-one that is shut again and again within a minute flaps; ``stuck_sensors`` says so. What is left to
-others: people behind doors that do not open (``entrapment``), doors open while the car moves
-(``open_doors``), slow wear of doors.
+one that is shut again and again within a minute flaps; ``stuck_sensors`` says so. Doors of which
+nobody heard for a while may have done anything: what was pending is forgotten, and only a frame
+shows that they are still as they were. What is left to others: people behind doors that do not
+open (``entrapment``), doors open while the car moves (``open_doors``), slow wear of doors.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from detectors.codes import merged
 from detectors.conditions import ConditionDetector, Evidence, Judged, tri
-from detectors.contract import Field, State
+from detectors.contract import Field, GapPolicy, State
 from detectors.lift.car_motion import Motion, apart, kept, known, motion, shut
 from detectors.lift.door_movements import (
     MOVEMENT_FIELDS,
@@ -29,7 +30,7 @@ from detectors.lift.door_movements import (
 )
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
 from detectors.segments import Bools, Ints
-from detectors.signals import MAINS_OFF_CODE, Heard
+from detectors.signals import MAINS_OFF_CODE, SILENT_SOURCE, Heard
 from detectors.windows import limit_at, window_fields
 from telemetry.columns import UNKNOWN, Door, Mode, Power
 from telemetry.findings import FindingKind
@@ -72,6 +73,8 @@ class DoorFaultParams(LiftParams):
         Absences shorter than this change nothing [µs].
     door_bounces
         Doors that are told to be shut more often within a minute are not bridged over.
+    silent_after_us
+        After a longer silence it is not known what the doors did meanwhile [µs].
     """
 
     fails_to_open_window_us: Any = field(
@@ -111,6 +114,9 @@ class DoorFaultParams(LiftParams):
         default=3,
         metadata=plain("door_bounces_per_min", 0, 100, "i4", "practice: a worn contact's bounces"),
     )
+    silent_after_us: Any = field(
+        default=45 * US_PER_S, metadata=in_seconds("silent_after_s", 0.1, 86_400, SILENT_SOURCE)
+    )
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ class _Scene:
     occupied: Bools
     trips: Ints
     shuts: Ints
+    silent: Bools
 
     @cached_property
     def at_work(self) -> Bools:
@@ -146,7 +153,8 @@ class DoorFaultsDetector(ConditionDetector):
     """The rules of doors at a landing."""
 
     name = "door_faults"
-    version = "2"
+    version = "3"
+    gap_policy = GapPolicy.RESET
     kinds = (
         FindingKind.DOOR_FAILS_TO_OPEN,
         FindingKind.DOOR_FAILS_TO_CLOSE,
@@ -173,20 +181,24 @@ class DoorFaultsDetector(ConditionDetector):
         """Judge every element; see ``ConditionDetector.judge``."""
         seg, car, door, zone = heard.segments, motion(heard), heard.held("door"), heard.held("zone")
         doors_apart, doors_shut = apart(door), shut(door)
+        silent = heard.after_silence(params.silent_after_us)
         outside = car.moves & (zone == 0)
         away = kept(seg, state["away"], outside, car.stands & (zone == 1))
         somebody = (heard.held("passenger") > 0) | (
             heard.held("load_pct") >= params.occupied_load_pct
         )
+        somebody &= doors_shut
         scene = _Scene(
             heard,
             params,
             car,
             door_movements(state, heard, car.moves),
-            arrived=kept(seg, state["arrived"], outside, doors_apart),
-            occupied=kept(seg, state["occupied"], somebody & doors_shut, doors_apart),
+            # Who was inside before a silence may have left, by doors of which nobody heard.
+            arrived=kept(seg, state["arrived"], outside, doors_apart | (silent & ~outside)),
+            occupied=kept(seg, state["occupied"], somebody, doors_apart | (silent & ~somebody)),
             trips=seg.count_since(seg.rises(away) & ~doors_apart, doors_apart, state["trips"]),
             shuts=seg.count_since(seg.rises(doors_shut), heard.turns(MINUTE_US), state["shuts"]),
+            silent=silent,
         )
         last = seg.last_at
         own = movements_after(scene.doors, last)
@@ -231,7 +243,7 @@ def _opens(scene: _Scene) -> Judged:
 
     return Judged(
         FindingKind.DOOR_FAILS_TO_OPEN, merge.holds, params.fails_to_open_window_us,
-        params.door_bridge_us, evidence, merge.confidence, "open_",
+        params.door_bridge_us, evidence, merge.confidence, "open_", anew=scene.silent,
     )  # fmt: skip
 
 
@@ -254,7 +266,7 @@ def _closes(scene: _Scene) -> Judged:
 
     return Judged(
         FindingKind.DOOR_FAILS_TO_CLOSE, merge.holds, params.fails_to_close_window_us,
-        params.door_bridge_us, evidence, merge.confidence, "close_",
+        params.door_bridge_us, evidence, merge.confidence, "close_", anew=scene.silent,
     )  # fmt: skip
 
 
@@ -282,6 +294,7 @@ def _held(scene: _Scene) -> Judged:
     bridge_us = np.where(scene.shuts > params.door_bounces, 0, params.door_bridge_us)
     return Judged(
         FindingKind.DOOR_HELD_OPEN, holds, window_us, bridge_us, evidence, prefix="held_",
+        anew=scene.silent,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from detectors.lift.doors import RELEASE_SOURCE
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
+from detectors.signals import SILENT_SOURCE
 
 _TABLE: Final = "practice; truth table of entrapment (docs/detectors.md)"
 _INTERRUPTION: Final = "practice: a door drive gives up one attempt sooner"
@@ -12,7 +13,6 @@ _CLASS_HOLD: Final = "practice: at most six class updates a minute"
 _STUCK: Final = "practice: somebody uses one opening in twenty"
 _UNEXPLAINED: Final = "practice: who finds no fault and needs no help presses a floor sooner"
 _UNSEEN: Final = "practice: whoever is sent to a terminal silent for 1 h has been there by then"
-_SILENT: Final = "practice: 1.5 times the heartbeat of 30 s"
 _EMPTY: Final = "practice: 20 kg in a car for 1,000 kg; scales are good for a percent or two"
 _OVERLOAD: Final = "EN 81-20, 5.12.1.2: overload is 110 % of rated at the latest"
 _UNHEARD: Final = "practice: shorter than any stop at which doors open and close"
@@ -76,7 +76,7 @@ class EntrapmentParams(LiftParams):
         default=4 * 3600 * US_PER_S, metadata=in_seconds("unseen_window_s", 0.1, 86_400, _UNSEEN)
     )
     silent_after_us: Any = field(
-        default=45 * US_PER_S, metadata=in_seconds("silent_after_s", 0.1, 86_400, _SILENT)
+        default=45 * US_PER_S, metadata=in_seconds("silent_after_s", 0.1, 86_400, SILENT_SOURCE)
     )
     doubtful_stop_windows: Any = field(
         default=3, metadata=plain("doubtful_stop_windows", 1, 100, "i8", _TABLE)

@@ -3,7 +3,8 @@
 Decides when the drive has turned without effect for as long as a controller's run-time limiter
 allows, or at once when the controller says that its limiter has acted. The limit is the shorter of
 45 s and full travel + 10 s, never below 20 s (EN 81-20, 5.9.2.7); full travel needs the rated speed
-and the registered heights of the last landings, else 45 s apply.
+and the registered heights of the last landings, else 45 s apply. Only frames show that it turns in
+vain: a car that had just begun to run when its terminal fell silent did go on.
 """
 
 from collections.abc import Mapping
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 
 from detectors.codes import merged
 from detectors.conditions import ConditionDetector, Evidence, Judged, tri
-from detectors.contract import State
+from detectors.contract import GapPolicy, State
 from detectors.lift.car_motion import MOVING_MPS, known
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
 from detectors.segments import Ints
-from detectors.signals import Heard
+from detectors.signals import SILENT_SOURCE, Heard
 from detectors.windows import WINDOW_FIELDS, limit_at
 from telemetry.findings import FindingKind
 
@@ -41,6 +42,8 @@ class MotorRunTimeParams(LiftParams):
         Or for full travel and this, if that is shorter [µs].
     motor_run_time_bridge_us
         Absences shorter than this change nothing [µs].
+    silent_after_us
+        After a longer silence it is not known what the drive did meanwhile [µs].
     rated_speed_mps, top_height_m, bottom_height_m
         For full travel, NaN = unknown.
     """
@@ -55,6 +58,9 @@ class MotorRunTimeParams(LiftParams):
     motor_run_time_bridge_us: Any = field(
         default=2 * US_PER_S,
         metadata=in_seconds("motor_run_time_bridge_s", 0, 600, "practice: one jerk is no ride"),
+    )
+    silent_after_us: Any = field(
+        default=45 * US_PER_S, metadata=in_seconds("silent_after_s", 0.1, 86_400, SILENT_SOURCE)
     )
     rated_speed_mps: Any = field(
         default=float("nan"), metadata=plain("rated_speed_mps", 0.05, 30, "f8", _REGISTRY)
@@ -71,6 +77,8 @@ class MotorRunTimeDetector(ConditionDetector):
     """The rule of a drive that turns in vain."""
 
     name = "motor_run_time"
+    version = "2"
+    gap_policy = GapPolicy.RESET
     kinds = (FindingKind.MOTOR_RUN_TIME,)
     layout = WINDOW_FIELDS
     params_type = MotorRunTimeParams
@@ -112,6 +120,7 @@ class MotorRunTimeDetector(ConditionDetector):
             params.motor_run_time_bridge_us,
             evidence,
             fault.confidence,
+            anew=heard.after_silence(params.silent_after_us),
         )
         return (one,), {}
 

@@ -28,6 +28,7 @@ from tests.oracles.windowed import Window
 
 SEEDS = range(40)
 CLEARED = 3
+SILENT_US = 2 * US_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,15 @@ class Params(LiftParams):
 
 
 class DoorAndCar(ConditionDetector):
-    """Doors open; and, in a second window, the car running while the doors are."""
+    """Doors open; the car running while they are; doors seen open without a silence."""
 
     name = "door_and_car"
-    kinds = (FindingKind.DOOR_HELD_OPEN, FindingKind.DOORS_OPEN_WHILE_RUNNING)
-    layout = (*window_fields("door_"), *window_fields("car_"))
+    kinds = (
+        FindingKind.DOOR_HELD_OPEN,
+        FindingKind.DOORS_OPEN_WHILE_RUNNING,
+        FindingKind.DOOR_FAILS_TO_CLOSE,
+    )
+    layout = (*window_fields("door_"), *window_fields("car_"), *window_fields("seen_"))
     params_type = Params
 
     def judge(self, state, heard, params):
@@ -55,6 +60,8 @@ class DoorAndCar(ConditionDetector):
             Judged(self.kinds[0], door, params.window_us, params.bridge_us, evidence,
                    prefix="door_", updates=marks),
             Judged(self.kinds[1], door & car, 0, 0, evidence, prefix="car_"),
+            Judged(self.kinds[2], door, params.window_us, params.bridge_us, evidence,
+                   prefix="seen_", anew=heard.after_silence(SILENT_US)),
         ), {}  # fmt: skip
 
 
@@ -66,6 +73,7 @@ class Oracle:
         self.windows = {
             12: Window(self.teller(12), window_s * US_PER_S, bridge_s * US_PER_S),
             6: Window(self.teller(6), 0, 0),
+            11: Window(self.teller(11), window_s * US_PER_S, bridge_s * US_PER_S, SILENT_US),
         }
 
     def teller(self, kind):
@@ -84,11 +92,14 @@ class Oracle:
         if frame.get("unit", 0) != 0:
             known = {}
         self.told |= known
-        self.seen = time if known else self.seen
+        if known:
+            self.seen = time
+            self.windows[11].heard(time)
         door = self.told.get("door") == 4
         was_active = self.windows[12].active
         self.windows[12].judged(time, door)
         self.windows[6].judged(time, door and self.told.get("car") == 1)
+        self.windows[11].judged(time, door)
         for window in self.windows.values():
             window.passes(time, told=bool(known))
         if "button" in known and was_active:
@@ -151,12 +162,40 @@ def test_a_quiet_lift_beside_a_busy_one_changes_nothing():
     assert {f[0] for f in together} <= {0, 3}
 
 
+def seen_open(found):
+    """Onset and time of what is told of doors that are seen open [s]."""
+    records = [f["record"] for f in found if f["record"].kind == FindingKind.DOOR_FAILS_TO_CLOSE]
+    return [(r.onset_us // US_PER_S, r.t_us // US_PER_S) for r in records]
+
+
+def test_a_window_that_asks_for_witnesses_begins_anew_after_a_silence():
+    bank = bank_of(DoorAndCar(), 1)
+    step_once(bank, [(0, {"time_us": 10 * US_PER_S, "door": 4})])
+    assert seen_open(step_once(bank, {0: 20 * US_PER_S})) == []
+    frames = [(0, {"time_us": t * US_PER_S, "door": 4}) for t in (30, 32, 34, 36)]
+    assert seen_open(step_once(bank, frames)) == [(30, 36)]
+    assert seen_open(step_once(bank, [(0, {"time_us": 90 * US_PER_S, "door": 4})])) == []
+    assert seen_open(step_once(bank, [(0, {"time_us": 91 * US_PER_S, "door": 2})])) == []
+    assert seen_open(step_once(bank, {0: 99 * US_PER_S})) == [(30, 91)]
+
+
+def test_frames_that_tell_nothing_are_no_witnesses():
+    bank = bank_of(DoorAndCar(), 1)
+    frames = [(0, {"time_us": t * US_PER_S, "door": 4}) for t in (10, 11, 12, 13, 14)]
+    nothing = [(0, {"time_us": t * US_PER_S, "door": 0}) for t in (15, 16, 17)]
+    assert seen_open(step_once(bank, [*frames, *nothing])) == []
+    assert seen_open(step_once(bank, [(0, {"time_us": 18 * US_PER_S, "floor": 3})])) == []
+    beats = [(0, {"time_us": t * US_PER_S, "floor": 3}) for t in (20, 22, 24)]
+    assert seen_open(step_once(bank, beats)) == [(18, 24)]
+
+
 def test_a_window_waits_for_gaps():
     assert DoorAndCar().gap_policy is GapPolicy.HOLD
     bank = bank_of(DoorAndCar(), 1)
     step_once(bank, [(0, {"time_us": 10 * US_PER_S, "door": 4, "car": 0})])
     found = step_once(bank, [(0, {"time_us": 3600 * US_PER_S, "door": 4})])
-    assert [f["record"].t_us for f in found] == [15 * US_PER_S]
+    held = [f["record"] for f in found if f["record"].kind == FindingKind.DOOR_HELD_OPEN]
+    assert [record.t_us for record in held] == [15 * US_PER_S]
     assert canonical(found)
     assert not step_once(bank, {0: 9000 * US_PER_S})
     assert np.all(bank.records([0])["door_and_car"]["door_phase"] == CLEARED)

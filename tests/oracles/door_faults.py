@@ -25,10 +25,10 @@ SHORT = {
     "reopenings": 2,
     "fails_to_open_trips": 1,
     "door_bounces_per_min": 1,
+    "silent_after_s": 3,
 }
 REACHES = {
     *((kind, change, reason) for kind in (10, 11, 12) for change, reason in ((1, 0), (3, 2))),
-    *((kind, 3, 3) for kind in (10, 11, 12)),
     *((13, change, reason) for change, reason in ((1, 0), (2, 0), (3, 2))),
 }
 
@@ -44,6 +44,7 @@ class Rules:
     reopenings: int = 5
     door_bridge_s: float = 1
     door_bounces_per_min: int = 3
+    silent_after_s: float = 45
 
 
 @dataclass
@@ -55,24 +56,31 @@ class Oracle(Listener):
 
     def start(self):
         rules, bridge = self.rules, us(self.rules.door_bridge_s)
+        silent = us(rules.silent_after_s)
         self.door_before = None
         self.reopened = 0
         self.away, self.trips = False, 0
         self.minute, self.shuts = None, 0
         self.tells_closing = self.arrived = self.occupied = False
         self.opens_again = False
-        self.window(FAILS_TO_OPEN, us(rules.fails_to_open_window_s), bridge)
-        self.window(FAILS_TO_CLOSE, us(rules.fails_to_close_window_s), bridge)
-        self.window(HELD_OPEN, us(rules.held_open_window_s), bridge)
+        self.window(FAILS_TO_OPEN, us(rules.fails_to_open_window_s), bridge, silent)
+        self.window(FAILS_TO_CLOSE, us(rules.fails_to_close_window_s), bridge, silent)
+        self.window(HELD_OPEN, us(rules.held_open_window_s), bridge, silent)
         self.window(REOPENS, 0, 0)
 
     def look(self, time, told):
+        self.forget_what_was_before_a_silence(told)
         self.remember()
         self.count_trips()
         self.judge_opening(time)
         self.judge_closing(time)
         self.judge_held(time)
         self.windows[REOPENS].judged(time, self.reopened >= self.rules.reopenings)
+
+    def forget_what_was_before_a_silence(self, told):
+        silence_us = self.seen - self.seen_before if told and self.seen_before else 0
+        if silence_us > us(self.rules.silent_after_s):
+            self.arrived = self.occupied = False
 
     def has_news(self, before):
         """Tell that the doors open again; of the other findings nothing is told anew."""

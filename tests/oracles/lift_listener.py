@@ -29,11 +29,11 @@ class Listener:
         self.windows = {}
         self.start()
 
-    def window(self, kind, window_us, bridge_us):
+    def window(self, kind, window_us, bridge_us, silent_us=None):
         def tell(change, time, onset, reason):
             self.tell(kind, change, time, onset, reason)
 
-        made = self.windows[kind] = Window(tell, window_us, bridge_us)
+        made = self.windows[kind] = Window(tell, window_us, bridge_us, silent_us)
         return made
 
     def frame(self, frame):
@@ -48,6 +48,8 @@ class Listener:
         self.frame_heard, self.seen_before = frame, self.seen
         if told:
             self.seen = time
+            for window in self.windows.values():
+                window.heard(time)
         before = {kind: window.active for kind, window in self.windows.items()}
         news = self.hear(told)
         self.look(time, told)

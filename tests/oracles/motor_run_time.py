@@ -12,8 +12,8 @@ VALUES = {
     "brake": (0, 1, 1, 1),
     "codes": ((), (), (), (6,), (41,)),
 }
-SHORT = {"motor_run_time_s": 3, "motor_run_time_bridge_s": 1}
-REACHES = {(16, 1, 0), (16, 3, 2), (16, 3, 3)}
+SHORT = {"motor_run_time_s": 3, "motor_run_time_bridge_s": 1, "silent_after_s": 3}
+REACHES = {(16, 1, 0), (16, 3, 2)}
 
 
 @dataclass
@@ -21,6 +21,7 @@ class Rules:
     motor_run_time_s: float = 45
     motor_run_time_more_s: float = 10
     motor_run_time_bridge_s: float = 2
+    silent_after_s: float = 45
     rated_speed_mps: float | None = None
     top_height_m: float | None = None
     bottom_height_m: float | None = None
@@ -40,7 +41,9 @@ class Oracle(Listener):
             travel_s = (rules.top_height_m - rules.bottom_height_m) / rules.rated_speed_mps
             with_travel_s = max(travel_s + rules.motor_run_time_more_s, 20)
             self.limit_us = min(self.limit_us, us(with_travel_s))
-        self.window(MOTOR, self.limit_us, us(rules.motor_run_time_bridge_s))
+        self.window(
+            MOTOR, self.limit_us, us(rules.motor_run_time_bridge_s), us(rules.silent_after_s)
+        )
 
     def look(self, time, told):
         self.sensed = None

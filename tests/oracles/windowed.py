@@ -2,7 +2,8 @@
 
 An oracle of a detector hears a frame, decides whether its condition holds, and leaves the rest to a
 ``Window``: ``passes`` with the frame's time before it is heard, ``judged`` with what is so now, and
-``passes`` once more, ``told=True``, if the frame told anything.
+``passes`` once more, ``told=True``, if the frame told anything. A window that asks for witnesses
+(``silent_us``) also hears of every frame that told anything (``heard``), before it is ``judged``.
 """
 
 RAISED, UPDATED, CLEARED = 1, 2, 3
@@ -16,8 +17,10 @@ def us(seconds):
 class Window:
     """Tells by ``tell(change, time, onset, reason)`` when its finding begins and ends."""
 
-    def __init__(self, tell, window_us, bridge_us):
+    def __init__(self, tell, window_us, bridge_us, silent_us=None):
         self.tell = tell
+        self.silent_us = silent_us
+        self.seen = None
         self.window_us = window_us
         self.bridge_us = bridge_us
         self.holds = False
@@ -26,6 +29,14 @@ class Window:
         self.active = False
         self.raised_by_tick = None
         self.judged_at = None
+
+    def heard(self, time):
+        """Something was told; after a long silence what is pending is forgotten."""
+        silence_us = 0 if self.seen is None else time - self.seen
+        waits = self.silent_us is not None and not self.active
+        if waits and silence_us > self.silent_us:
+            self.forget()
+        self.seen = time
 
     def judged(self, time, holds):
         """The condition holds, or does not, from ``time`` on."""
@@ -50,7 +61,11 @@ class Window:
         def due(deadline):
             return deadline <= time if told or tick else deadline < time
 
-        if self.holds and not self.active:
+        if self.holds and not self.active and self.silent_us is not None:
+            if told and self.onset + self.window_us <= time:
+                self.active = True
+                self.tell(RAISED, time, self.onset, 0)
+        elif self.holds and not self.active:
             complete = max(self.judged_at, self.onset + self.window_us)
             if due(complete):
                 self.active = True

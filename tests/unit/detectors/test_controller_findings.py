@@ -42,9 +42,17 @@ def test_full_travel_shortens_the_limit_but_not_below_20_s():
     cases = ((1.0, 20.0, 30), (2.0, 40.0, 30), (1.0, 5.0, 20), (1.0, 200.0, 45))
     for rated_mps, top_m, limit_s in cases:
         lift = Lift(rated_speed_mps=rated_mps, top_height_m=top_m, bottom_height_m=0.0)
-        lift.at(0, SLIPS)
-        lift.wait_until(60)
+        lift.every(1, 0, 60, SLIPS)
         assert lift.raised(MOTOR) == [limit_s]
+
+
+def test_a_car_that_began_to_run_before_a_silence_is_none(lift):
+    lift.at(0, STANDS)
+    lift.at(10, SLIPS)
+    lift.wait_until(100)
+    lift.at(110, SLIPS)
+    lift.at(112, STANDS)
+    assert not lift.said(MOTOR)
 
 
 @pytest.mark.parametrize("told", [{"speed_mps": None}, {"brake": 0}, {"speed_mps": 0.3}])

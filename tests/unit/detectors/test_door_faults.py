@@ -4,7 +4,7 @@ import pytest
 
 from detectors.lift.door_faults import DoorFaultsDetector
 from telemetry.findings import Change, Confidence, FindingKind
-from tests.unit.detectors.story import Lift
+from tests.unit.detectors.story import Lift, us
 
 NOT_OPEN, NOT_CLOSED = FindingKind.DOOR_FAILS_TO_OPEN, FindingKind.DOOR_FAILS_TO_CLOSE
 HELD, AGAIN = FindingKind.DOOR_HELD_OPEN, FindingKind.REPEATED_REOPENING
@@ -39,17 +39,17 @@ def confidence_of(lift, kind):
 
 def test_doors_that_stay_shut_before_somebody_inside_fail_to_open():
     lift = arrives(a_lift(), passenger=1)
-    lift.wait_until(60)
+    lift.alive_until(60)
     assert lift.said(NOT_OPEN) == [("raised", NOT_OPEN, 50.0)]
     assert confidence_of(lift, NOT_OPEN) == [Confidence.CERTAIN]
     lift.at(70, OPENING, passenger=1)
-    lift.wait_until(80)
+    lift.alive_until(80)
     assert lift.said(NOT_OPEN)[1:] == [("cleared", NOT_OPEN, 70.0)]
 
 
 def test_a_load_shows_that_somebody_is_inside():
     lift = arrives(a_lift(), passenger=None, load_pct=6.0)
-    lift.wait_until(60)
+    lift.alive_until(60)
     assert lift.raised(NOT_OPEN) == [50.0]
 
 
@@ -57,7 +57,7 @@ def test_whoever_was_seen_on_the_way_is_still_inside():
     lift = a_lift()
     lift.at(5, RUNS, passenger=1)
     lift.at(20, CLOSED, passenger=0)
-    lift.wait_until(60)
+    lift.alive_until(60)
     assert lift.raised(NOT_OPEN) == [50.0]
 
 
@@ -76,7 +76,7 @@ def test_these_closed_doors_are_no_failure(why):
     lift.at(0, {k: v for k, v in OPEN.items() if k != "passenger"})
     lift.at(3, {k: v for k, v in CLOSED.items() if k != "passenger"})
     arrives(lift, **why)
-    lift.wait_until(200)
+    lift.alive_until(200)
     assert lift.raised(*MINE) == []
 
 
@@ -130,7 +130,7 @@ def test_a_car_that_levels_again_has_not_arrived():
     lift.at(4, CLOSED, passenger=1)
     lift.at(5, CLOSED, passenger=1, car=1, speed_mps=0.06)
     lift.at(6, CLOSED, passenger=1)
-    lift.wait_until(200)
+    lift.alive_until(200)
     assert lift.raised(NOT_OPEN) == []
 
 
@@ -138,7 +138,7 @@ def test_the_controller_alone_can_tell_of_an_empty_car():
     lift = a_lift()
     lift.at(5, RUNS, codes=())
     lift.at(20, CLOSED, codes=(3,))
-    lift.wait_until(60)
+    lift.alive_until(60)
     assert lift.raised(NOT_OPEN) == [50.0]
     assert confidence_of(lift, NOT_OPEN) == [Confidence.PROBABLE]
 
@@ -146,7 +146,7 @@ def test_the_controller_alone_can_tell_of_an_empty_car():
 def test_a_code_that_open_doors_deny_is_possible():
     lift = a_lift()
     lift.at(5, OPEN, codes=(3,))
-    lift.wait_until(40)
+    lift.alive_until(40)
     assert confidence_of(lift, NOT_OPEN) == [Confidence.POSSIBLE]
 
 
@@ -157,7 +157,7 @@ def test_a_code_that_open_doors_deny_is_possible():
 def test_doors_that_do_not_get_closed_fail_to_close(stuck):
     lift = a_lift()
     lift.at(10, stuck)
-    lift.wait_until(60)
+    lift.alive_until(60)
     assert lift.said(NOT_CLOSED) == [("raised", NOT_CLOSED, 40.0)]
 
 
@@ -165,7 +165,7 @@ def test_a_slow_closing_is_none():
     lift = a_lift()
     lift.every(1, 10, 38, CLOSING)
     lift.at(39, CLOSED)
-    lift.wait_until(100)
+    lift.alive_until(100)
     assert lift.raised(*MINE) == []
 
 
@@ -173,7 +173,7 @@ def test_open_doors_fail_to_close_only_by_the_controller():
     lift = a_lift()
     lift.at(10, OPEN)
     lift.at(15, OPEN, codes=(2,))
-    lift.wait_until(50)
+    lift.alive_until(50)
     assert lift.raised(NOT_CLOSED) == [45.0]
     assert confidence_of(lift, NOT_CLOSED) == [Confidence.PROBABLE]
     assert lift.raised(HELD) == []
@@ -186,7 +186,7 @@ def test_doors_that_stand_open_for_a_minute_are_held_open():
     lift = a_lift()
     lift.at(10, OPENING)
     lift.at(12, OPEN)
-    lift.wait_until(80)
+    lift.alive_until(80)
     assert lift.said(HELD) == [("raised", HELD, 72.0)]
     lift.at(90, CLOSING)
     lift.at(93, CLOSED)
@@ -196,10 +196,9 @@ def test_doors_that_stand_open_for_a_minute_are_held_open():
 def test_a_terminal_that_tells_no_closing_gets_longer():
     lift = Lift()
     lift.at(0, CLOSED)
-    lift.at(10, OPEN)
-    lift.wait_until(74)
+    lift.every(5, 10, 75, OPEN)
     assert lift.raised(HELD) == []
-    lift.wait_until(75)
+    lift.at(75, OPEN)
     assert lift.raised(HELD) == [75.0]
 
 
@@ -207,7 +206,7 @@ def test_a_terminal_that_tells_no_closing_gets_longer():
 def test_these_open_doors_are_not_held_open(why):
     lift = a_lift()
     lift.at(10, OPEN, **why)
-    lift.wait_until(600)
+    lift.alive_until(600)
     assert lift.raised(HELD) == []
 
 
@@ -225,8 +224,8 @@ def test_a_contact_that_bounces_does_not_begin_it_anew():
     lift.at(10, OPEN)
     lift.at(40, CLOSED)
     lift.at(40.5, OPEN)
-    lift.wait_until(80)
-    assert lift.raised(HELD) == [70.0]
+    lift.alive_until(80)
+    assert lift.raised(HELD) == [70.5]
 
 
 def test_a_switch_that_flaps_holds_no_door_open():
@@ -238,6 +237,56 @@ def test_a_switch_that_flaps_holds_no_door_open():
     assert lift.raised(*MINE) == []
     lift.every(1, 200, 300, OPEN)
     assert lift.raised(HELD) == [259.0]
+
+
+# ------------------------------------------------------------------ silences
+
+
+@pytest.mark.parametrize("state", [OPEN, CLOSING, HALF])
+def test_a_silence_is_no_time_in_which_doors_stood_so(state):
+    lift = a_lift()
+    lift.at(10, state)
+    lift.wait_until(200)
+    lift.at(300, state)
+    lift.at(301, OPENING)
+    lift.wait_until(400)
+    assert lift.raised(*MINE) == []
+
+
+def test_what_stands_open_after_a_silence_is_held_from_then_on():
+    lift = a_lift()
+    lift.at(10, OPEN)
+    lift.at(300, OPEN)
+    lift.alive_until(400)
+    assert lift.raised(HELD) == [360.0]
+    assert [t.onset_us for t in lift.found if t.kind == HELD] == [us(300)]
+
+
+def test_a_silence_does_not_end_what_was_found_before():
+    lift = a_lift()
+    lift.at(10, OPEN)
+    lift.alive_until(100)
+    lift.at(600, OPEN)
+    lift.at(700, CLOSED)
+    lift.wait_until(710)
+    assert lift.said(HELD) == [("raised", HELD, 70.0), ("cleared", HELD, 700.0)]
+    assert {t.onset_us for t in lift.found if t.kind == HELD} == {us(10)}
+
+
+def test_people_of_whom_nobody_heard_for_a_while_may_have_left():
+    lift = arrives(a_lift(), passenger=1)
+    lift.at(100, CLOSED)
+    lift.alive_until(200)
+    assert lift.raised(*MINE) == []
+
+
+def test_a_rider_heard_of_again_on_the_way_is_inside():
+    lift = a_lift()
+    lift.at(5, RUNS, passenger=1)
+    lift.at(100, RUNS, passenger=1)
+    lift.at(110, CLOSED)
+    lift.alive_until(150)
+    assert lift.raised(NOT_OPEN) == [140.0]
 
 
 # ------------------------------------------------------------------ open again
