@@ -41,6 +41,8 @@ class Steps(NamedTuple):
         Numbers missing before it, at most ``MOST``.
     after_us
         The time since anything was told [µs].
+    time_s
+        When they came, whole seconds.
     """
 
     at: Ints
@@ -49,6 +51,7 @@ class Steps(NamedTuple):
     begins: Bools
     missing: Ints
     after_us: Ints
+    time_s: Ints
 
 
 class Counted(NamedTuple):
@@ -60,6 +63,8 @@ class Counted(NamedTuple):
         Number after it.
     missing, silent, before
         Missing in its page, of these in a silence, and in the page before.
+    gap_s
+        When it came, whole seconds.
     opens
         Elements at which the first gap of a page is met.
     """
@@ -68,6 +73,7 @@ class Counted(NamedTuple):
     missing: Ints
     silent: Ints
     before: Ints
+    gap_s: Ints
     opens: Bools
 
     def after(self, at: Ints) -> dict[str, NDArray[Any]]:
@@ -77,6 +83,7 @@ class Counted(NamedTuple):
             "missing": self.missing[at].astype("u2"),
             "silent": self.silent[at].astype("u2"),
             "before": self.before[at].astype("u2"),
+            "gap_s": self.gap_s[at].astype("u4"),
         }
 
 
@@ -90,24 +97,43 @@ def steps(seg: Segments, seq: Ints, t_us: Ints, seen_us: Ints) -> Steps:
     jumps = missing > (after_us // _S + 1) * MOST_PER_S
     begins = (prior[at] == 0) | (missing < 0) | jumps
     missing = np.where(begins, 0, np.minimum(missing, MOST))
-    return Steps(at, seq[at], prior[at], begins, missing, after_us)
+    return Steps(at, seq[at], prior[at], begins, missing, after_us, t_us[at] // _S)
 
 
 def counted(
-    state: Mapping[str, NDArray[Any]] | NDArray[Any], seg: Segments, found: Steps, silent: Bools
+    state: Mapping[str, NDArray[Any]] | NDArray[Any],
+    seg: Segments,
+    found: Steps,
+    silent: Bools,
+    calm_us: Ints | int,
 ) -> Counted:
-    """Count by pages; ``silent`` marks the steps, shape (k,), that lie in a silence."""
+    """Count by pages.
+
+    Parameters
+    ----------
+    state
+        The fields of ``Counted.after``, and ``seq``, shape (m,).
+    seg
+        The strip.
+    found
+        What does not follow in it.
+    silent
+        Steps that lie in a silence, shape (k,).
+    calm_us
+        Steps that lie further apart are not counted together, shape (k,) or one for all [µs].
+    """
     row, page = seg.row[found.at], found.seq >> PAGE_BITS
     was = {name: state[name][row].astype(np.int64) for name in _COUNTS}
     since = (was["seq"] - was["gap_seq"]) & _LOW
     first = np.ones(len(row), np.bool_)
     first[1:] = row[1:] != row[:-1]
     page_before = _one_earlier(page, first, (was["seq"] - since) >> PAGE_BITS)
-    starts = found.begins | (page != page_before)
+    apart = (found.time_s - _one_earlier(found.time_s, first, was["gap_s"])) * _S > calm_us
+    starts = found.begins | apart | (page != page_before)
     goes_on = first & ~starts
     missing = _running(found.missing, first | starts, goes_on, was["missing"])
     quiet = _running(np.where(silent, found.missing, 0), first | starts, goes_on, was["silent"])
-    turned = ~found.begins & (page == page_before + 1)
+    turned = ~found.begins & ~apart & (page == page_before + 1)
     before = np.where(turned, _one_earlier(missing, first, was["missing"]), 0)
     before = np.where(goes_on, was["before"], before)
     index = np.arange(len(row))
@@ -115,11 +141,12 @@ def counted(
     opens = np.zeros(len(seg), np.bool_)
     opens[found.at[(missing == found.missing) & ~found.begins]] = True
     counts = {"missing": missing, "silent": quiet, "before": before}
-    laid = _laid_out(state, seg, found, {n: np.minimum(c, MOST) for n, c in counts.items()})
+    values = {n: np.minimum(c, MOST) for n, c in counts.items()}
+    laid = _laid_out(state, seg, found, {**values, "gap_s": found.time_s})
     return Counted(**laid, opens=opens)
 
 
-_COUNTS: Final = ("seq", "gap_seq", "missing", "silent", "before")
+_COUNTS: Final = ("seq", "gap_seq", "missing", "silent", "before", "gap_s")
 
 
 def _one_earlier(values: Ints, first: Bools, carried: Ints) -> Ints:

@@ -7,8 +7,9 @@ the way, or refused by us). Which of the latter, only the dead letters know (ADR
 of a terminal, so frames of all units count.
 
 Losses are counted by pages of numbers (``number_pages``), so a lift whose numbers are complete
-costs one difference. A gap counts when its page or the one before is full. Number 0 is passed over:
-it begins a numbering, and nothing is missing before it.
+costs one difference. A gap counts when its page or the one before is full; what was missing before
+a calm time is not counted with what is missing after it. Number 0 is passed over: it begins a
+numbering, and nothing is missing before it.
 
 Invariants: a terminal that starts anew, or whose numbers jump further than it can have counted
 meanwhile, has lost nothing; a frame that comes late, after its gap was passed, is never stepped and
@@ -70,7 +71,7 @@ class SequenceGapsDetector:
     """See the module."""
 
     name = "sequence_gaps"
-    version = "1"
+    version = "2"
     kinds = (FindingKind.SEQUENCE_GAPS,)
     gap_policy = GapPolicy.HOLD
     layout = (
@@ -79,6 +80,7 @@ class SequenceGapsDetector:
         Field("missing", "u2", 0),  # in the page of that number,
         Field("silent", "u2", 0),  # of these in a silence,
         Field("before", "u2", 0),  # and in the page before
+        Field("gap_s", "u4", 0),  # when that gap or beginning came
         *WINDOW_FIELDS,
     )
     params_type = SequenceGapsParams
@@ -142,7 +144,8 @@ def _course(
     seg = line.segments
     found = steps(seg, part.seq, line.t_us, seen_us)
     silent = found.after_us > limit_at(limits.silence_us, found.at)
-    pages = counted(part.state, seg, found, silent)
+    calm_us = limit_at(limits.calm_us, found.at)
+    pages = counted(part.state, seg, found, silent, calm_us)
     full = (pages.missing >= limits.missing) | (pages.before >= limits.missing)
     holds, updates = full & (part.seq == pages.gap_seq), full & pages.opens
     heard = cast("Heard", part.stream)

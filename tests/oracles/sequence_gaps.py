@@ -29,7 +29,7 @@ class Oracle:
     def __init__(self, rules=None):
         self.rules = rules or Rules()
         self.found = []
-        self.time = self.seen = None
+        self.time = self.seen = self.gap_s = None
         self.number = self.after_gap = 0
         self.pages = {}  # number // 1024: [missing, of these in a silence]
         self.newest = None  # the gap met by the frame that is being heard
@@ -73,9 +73,14 @@ class Oracle:
         since = None if self.seen is None else time - self.seen
         many = since is not None and missing > (since // us(1) + 1) * 10
         self.number = self.after_gap = number
+        # whole seconds are as fine as is kept
+        apart_s = None if self.gap_s is None else time // us(1) - self.gap_s
+        self.gap_s = time // us(1)
         if before == 0 or missing < 0 or many:
             self.pages = {}
             return False
+        if apart_s is not None and apart_s > self.rules.gaps_calm_s:
+            self.pages = {}
         self.newest = {"first_missing": before + 1, "last_missing": number - 1}
         page = number // 1024
         opens = page not in self.pages

@@ -92,6 +92,30 @@ def test_it_ends_when_numbers_were_complete_for_an_hour_at_the_frame_that_began_
     assert lift.events() == [("raised", 200), ("cleared", 201)]
 
 
+def test_what_was_missing_before_a_calm_hour_is_not_counted_again():
+    lift = Numbered()
+    lift.tells(without(range(1, 200), *range(100, 120)))
+    lift.tells(range(200, 220), 200, 300.0)  # an hour and more in which nothing is missing
+    [cleared] = lift.found[1:]
+    assert cleared.change is Change.CLEARED
+    at_s = 200 + 20 * 300
+    assert lift.tells([221], at_s) == []  # a frame that was overtaken: 220 comes too late
+    assert lift.tells([230, *range(231, 240)], at_s + 1) == []
+    [again] = lift.tells([247], at_s + 60)
+    assert (again.change, again.values["missing"]) == (Change.RAISED, 1 + 8 + 7)
+
+
+def test_gaps_further_apart_than_the_calm_time_are_not_counted_together():
+    lift = Numbered(gaps_calm_s=100)
+    lift.tells([1, 10], 0)
+    lift.tells([11, 20], 100, 1)
+    assert [t.values["missing"] for t in lift.found] == [8 + 8]
+    far = Numbered(gaps_calm_s=100)
+    far.tells([1, 10], 0, 1)
+    far.tells([11, 20], 101, 1)
+    assert far.found == []
+
+
 def test_a_gap_clears_nothing():
     lift = Numbered()
     lift.tells(range(1, 100))
