@@ -20,6 +20,7 @@ from simulator.terminals.block import Block, Column, Setting, direction, moves, 
 from simulator.terminals.memory import LastWay, Since
 from simulator.terminals.noise import MPA_PER_MM, Drift, door_pulse_mpa
 from simulator.terminals.timeline import Timeline
+from simulator.world.buildings import BAROMETER_NEAR_M
 from simulator.world.motion import Floats
 from simulator.world.state import Phase
 
@@ -29,8 +30,6 @@ WAY_MM: Final = 100
 """Standard deviation of the way of one trip, with the barometer's help (practice)."""
 WAY_GROWS_M: Final = 3.0
 """After this way half of that error is there."""
-NEAR_M: Final = 0.40
-"""A car that seems to stand within this of a learned landing is taken to be at it."""
 QUIET_US: Final = 700_000
 """Quiet for so long, and the car stands (practice)."""
 PULSE_US: Final = 1_000_000
@@ -70,7 +69,7 @@ class Barometric:
             "believes_us": np.where(runs, 2**62, stood_us + QUIET_US),
             "error_m": error_m,
             "floor": floor,
-            "zone": away_m <= NEAR_M,
+            "zone": away_m <= BAROMETER_NEAR_M,
             "height_m": thousandths(height_m),
             "pulse_mpa": self._pulses(timeline, pieces),
         }
@@ -90,7 +89,7 @@ class Barometric:
         seems_m = block.height_m + _grown(constant["error_m"][moving], way_m)
         floor, away_m = self._setting.landings.nearest(block.lift[moving], seems_m)
         told["floor"][moving] = floor
-        told["zone"][moving] = away_m <= NEAR_M
+        told["zone"][moving] = away_m <= BAROMETER_NEAR_M
         speed = np.zeros(len(block), "i8")
         speed[moving] = thousandths(np.abs(block.speed_mps))
         speed += block.draws.speed(SPEED_MMPS)

@@ -18,6 +18,9 @@ from simulator.randomness import Stream, Words, between, chance, pick, words
 
 ZONE_HALF_M: Final = 0.15
 """Half height of the unlocking zone [m]; EN 81-20 allows up to ±0.35 m, ±0.2 m without linkage."""
+BAROMETER_NEAR_M: Final = 0.40
+"""A box with a barometer takes a car that seems to stand within this of a learned landing to be at
+it (practice)."""
 
 
 class Building(IntEnum):
@@ -195,10 +198,12 @@ class Plan:
         away = np.abs(self.landings_m[lifts] - height_m[:, np.newaxis])
         return np.argmin(away, axis=1)
 
-    def in_zone(self, lifts: NDArray[Any], height_m: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell whether a car at each height is in the unlocking zone of a landing."""
+    def in_zone(
+        self, lifts: NDArray[Any], height_m: NDArray[np.float64], half_m: float = ZONE_HALF_M
+    ) -> NDArray[np.bool_]:
+        """Tell whether a car at each height is in a landing's zone, by default the unlocking."""
         away = np.abs(self.landings_m[lifts] - height_m[:, np.newaxis])
-        return away.min(axis=1) <= ZONE_HALF_M
+        return away.min(axis=1) <= half_m
 
 
 @dataclass(frozen=True, slots=True)

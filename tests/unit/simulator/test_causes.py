@@ -247,6 +247,33 @@ def test_retrofitted_terminals_show_doors_and_stops(lives, cause):
                 assert not set(event.effects) & {"codes", "power", "height_m", "car"}
 
 
+@pytest.mark.parametrize("people", [0, 2])
+def test_a_barometer_cannot_show_a_car_that_stands_little_outside_the_zone(people):
+    lifts = range(60)
+    cause = Cause.CONTROLLER_STOP if people else Cause.EMPTY_STOP
+    script = tuple(fault(i, cause, people=people, lasts_us=600 * SECOND_US) for i in lifts)
+    choice = TerminalChoice(tuple(lifts), Terminal.BAROMETRIC, Presence.PIR)
+    spec = FleetSpec(START_US, len(lifts), script=script, rate_pct=300, terminals=(choice,))
+    fleet = Fleet(spec, 5)
+    frames = fleet.frames_until(END_US)
+    outside = (Kind.ENTRAPMENT_BETWEEN_LANDINGS, Kind.STOPPED_OUTSIDE_ZONE)
+    hidden, seen = 0, 0
+    for event in (e for e in fleet.truth() if e.kind in outside and e.cause == cause):
+        end_us = event.end_us or END_US
+        times, own = frames["time_us"], frames["lift"] == event.lift
+        standing = frames.take(
+            own & (times > event.onset_us + 5 * SECOND_US) & (times < end_us - 5 * SECOND_US)
+            & (frames["car"] == 0)
+        )  # fmt: skip
+        if not len(standing):
+            continue
+        assert bool(event.effects) is not (standing["zone"] == 1).all()
+        hidden += not event.effects
+        seen += bool(event.effects)
+    assert hidden
+    assert seen
+
+
 @pytest.mark.parametrize("cause", [c for c in CAUSES if c in CODES])
 def test_the_controller_reports_its_national_code(lives, cause):
     told = has_code(lives[cause].of(COUPLED), CODES[cause])
