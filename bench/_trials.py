@@ -38,6 +38,9 @@ AGAINST_ORACLE = (
 )
 INVISIBLE = (
     "test_any_split_into_batches_gives_the_same_transitions",
+    "test_permuted_lifts_permute_the_transitions",
+    "test_frames_that_tell_nothing_change_nothing",
+    "test_raise_and_clear_alternate",
     "test_snapshot_and_restore_mid_stream_are_invisible",
     "test_repeated_frames_change_nothing",
     "test_values_told_again_or_left_out_are_the_same",
@@ -149,7 +152,7 @@ def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
     except Exception:  # noqa: BLE001  # a changed module may fail in any way: that is noticed
         return BROKEN
     detectors = [d for d in battery.BANK if d.name in plan.detectors]
-    if fails(battery, AGAINST_ORACLE, detectors, range(5 if quick else 10)):
+    if fails(battery, AGAINST_ORACLE, detectors, battery.SEEDS):
         return ORACLE
     if quick:
         return LEFT_OPEN
