@@ -1,16 +1,18 @@
 """How mutation testing tries a changed module: in a fork, cheapest and likeliest test first.
 
 A child is forked from a process that has imported everything but the detectors and the tests, puts
-the changed module in place of the one on the disk, imports, and judges in three stages until
-something fails: the battery's comparisons with the oracle; the unit stories that name the module,
-its detectors or their findings; the rest of the battery on a few seeds. Battery functions are
-called as they are, without pytest. Stories hear the module's detectors alone; those that want
-others as well, and so fail without any change, are left out. For a module that many detectors use,
-``SHARED_BY`` of them stand for all.
+the changed module in place of the one on the disk, imports, and judges in stages until something
+fails: the battery's comparisons with the oracle; the unit tests that import the module, then those
+that name its detectors or their findings; the rest of the battery on a few seeds. Battery functions
+are called as they are, without pytest. Stories hear the module's detectors alone; those that want
+others as well, and so fail without any change, are left out. For a module that more than
+``SHARED_BY`` detectors use, that many of them stand for all at first; what they do not notice is
+shown to the oracles of the others, on a few seeds, and at last to all stories, by the whole bank.
 """
 
 import ast
 import importlib
+import inspect
 import json
 import os
 import resource
@@ -31,6 +33,12 @@ PYTEST = (
 
 SHARED_BY = 4
 """Detectors whose battery stands for a module that more of them use."""
+
+FEW = range(2)
+"""Seeds of what seldom notices anything."""
+
+TEST_FOLDERS = ("tests/unit/detectors", "tests/contract", "tests/unit/ingest", "tests/unit/service")
+"""Where tests of detectors are; but for the first, they count if they import the module."""
 
 AGAINST_ORACLE = (
     "test_equals_its_oracle_on_random_fleets",
@@ -71,10 +79,12 @@ OUTCOMES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What judges a module: the detectors whose battery runs, and files of unit stories."""
+    """What judges a module: detectors whose battery runs, files that import it, other stories."""
 
     module: str
     detectors: tuple[str, ...]
+    others: tuple[str, ...]
+    own: tuple[str, ...]
     files: tuple[str, ...]
     left_out: tuple[str, ...] = ()
 
@@ -84,24 +94,24 @@ def plans(modules: list[str]) -> list[Plan]:
     uses = json.loads(asked(users_of_modules))
     found = []
     for module in modules:
-        shown = dict(list(uses.get(module, {}).items())[:SHARED_BY])
-        kinds = [kind.upper() for slugs in shown.values() for kind in slugs]
-        own = (f"{dotted(module)} ", f"{dotted(module)}\n")
-        named = (*own, *shown, *kinds)
-        files = [
-            str(path.relative_to(ROOT))
-            for folder, words in (("tests/unit/detectors", named), ("tests/contract", own))
-            for path in sorted((ROOT / folder).glob("test_*.py"))
-            if path.stem != BATTERY.rpartition(".")[2]
-            and any(word in path.read_text("utf-8") for word in words)
-        ]
-        found.append(Plan(module, tuple(shown), tuple(own_first(module, files))))
+        users = list(uses.get(module, {}))
+        shown, others = tuple(users[:SHARED_BY]), tuple(users[SHARED_BY:])
+        kinds = [kind.upper() for slug in shown for kind in uses[module][slug]]
+        own = naming((f"{dotted(module)} ", f"{dotted(module)}\n"), TEST_FOLDERS)
+        stories = naming((*shown, *kinds) if not others else ("test_",), TEST_FOLDERS[:1])
+        found.append(Plan(module, shown, others, own, tuple(f for f in stories if f not in own)))
     return found
 
 
-def own_first(module: str, files: list[str]) -> list[str]:
-    """Order stories: those that import the module itself come first."""
-    return sorted(files, key=lambda f: f"{dotted(module)} " not in (ROOT / f).read_text("utf-8"))
+def naming(words: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the files of tests that hold any of some words; the battery is none of them."""
+    return tuple(
+        str(path.relative_to(ROOT))
+        for folder in folders
+        for path in sorted((ROOT / folder).glob("test_*.py"))
+        if path.stem != BATTERY.rpartition(".")[2]
+        and any(word in path.read_text("utf-8") for word in words)
+    )
 
 
 def users_of_modules() -> str:
@@ -156,11 +166,29 @@ def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
         return ORACLE
     if quick:
         return LEFT_OPEN
+    if failing_stories(plan, plan.own, detectors, "-x"):
+        return STORY
     if fails(battery, SEARCHED, detectors, (None,)):
         return ORACLE
-    if plan.files and failing_stories(plan, detectors, "-x"):
+    if not plan.others and failing_stories(plan, plan.files, detectors, "-x"):
         return STORY
-    return BATTERY_REST if fails(battery, INVISIBLE, detectors, range(2)) else SURVIVED
+    if fails(battery, INVISIBLE, detectors, FEW) or (plan.others and fails_plainly(battery)):
+        return BATTERY_REST
+    others = [d for d in battery.BANK if d.name in plan.others]
+    if fails(battery, AGAINST_ORACLE, others, FEW):
+        return ORACLE
+    return STORY if plan.others and failing_stories(plan, plan.files, [], "-x") else SURVIVED
+
+
+def fails_plainly(battery: ModuleType) -> bool:
+    """Tell whether a test of the battery fails that is about no detector in particular."""
+    try:
+        for name, test in vars(battery).items():
+            if name.startswith("test_") and not inspect.signature(test).parameters:
+                test()
+    except Exception:  # noqa: BLE001  # any exception means that the change was noticed
+        return True
+    return False
 
 
 def fails(battery: ModuleType, names: tuple[str, ...], detectors: list, seeds: object) -> bool:
@@ -194,34 +222,43 @@ class Noted:
             self.failed.append(report.nodeid)
 
 
-def failing_stories(plan: Plan, detectors: list, *more: str) -> list[str]:
-    """Run the stories of a plan with its detectors alone; return those that fail."""
+def failing_stories(plan: Plan, files: tuple[str, ...], detectors: list, *more: str) -> list[str]:
+    """Run some test files of a plan; return those tests that fail."""
     import pytest
 
+    if not files:
+        return []
+    if not plan.others:
+        hear_alone(detectors)
+    noted = Noted(plan.left_out)
+    pytest.main([*PYTEST, *more, *(str(ROOT / file) for file in files)], [noted])
+    return noted.failed
+
+
+def hear_alone(detectors: list) -> None:
+    """Let stories be heard by some detectors alone; what is set for others is left out."""
     from detectors.bank import Bank
     from detectors.parameters import thresholds
 
     known = {key for detector in detectors for key in thresholds(detector.params_type)}
 
     def bank(n_rows: int, overrides: dict, heard_by: tuple) -> Bank:
-        """Make a bank; what is set for detectors that do not listen is left out."""
         kept = {row: {k: v for k, v in o.items() if k in known} for row, o in overrides.items()}
         return Bank(n_rows, kept, heard_by)
 
     story = importlib.import_module("tests.unit.detectors.story")
-    story.BANK, story.Bank = tuple(detectors), bank
-    noted = Noted(plan.left_out)
-    pytest.main([*PYTEST, *more, *(str(ROOT / file) for file in plan.files)], [noted])
-    return noted.failed
+    story.LISTENING, story.Bank = tuple(detectors), bank
 
 
 def fit(plan: Plan) -> Plan:
-    """Leave out of a plan the stories that fail without any change."""
+    """Leave out of a plan the stories that fail without any change; heard by all, none does."""
+    if plan.others:
+        return plan
 
     def failing() -> str:
         battery = importlib.import_module(BATTERY)
         detectors = [d for d in battery.BANK if d.name in plan.detectors]
-        return json.dumps(failing_stories(plan, detectors))
+        return json.dumps(failing_stories(plan, plan.own + plan.files, detectors))
 
     return replace(plan, left_out=tuple(json.loads(asked(failing))))
 

@@ -71,7 +71,7 @@ def tried(plan: Plan, chosen: list[Mutant], fates: dict[str, str], given) -> Non
     left = [m for m in chosen if fates.get(key_of(m)) in again]
     plan = fit(plan) if left and not given.quick else plan
     if given.check and left and (unchanged := outcome_of(plan, None, 3600)) != "survived":
-        raise SystemExit(f"{plan.module}: unchanged it fails: {unchanged}; {plan.files}")
+        raise SystemExit(f"{plan.module}: unchanged it fails: {unchanged}; {plan}")
     for mutant in left:
         fate = fates[key_of(mutant)] = outcome_of(plan, mutant, given.timeout, quick=given.quick)
         if given.out:
