@@ -20,6 +20,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 from types import ModuleType
 
 from bench._mutations import ROOT, RULES, Loader, Mutant, changed, dotted, file_of
@@ -44,6 +45,7 @@ AGAINST_ORACLE = (
     "test_equals_its_oracle_on_random_fleets",
     "test_equals_its_oracle_when_ticks_run_ahead_of_late_frames",
 )
+DEFAULTS = ("test_defaults_are_those_of_its_oracle",)
 INVISIBLE = (
     "test_any_split_into_batches_gives_the_same_transitions",
     "test_permuted_lifts_permute_the_transitions",
@@ -150,11 +152,16 @@ def leans_on(module: str) -> list[str]:
 # --- judging ------------------------------------------------------------------------------------
 
 
-def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
-    """Judge a module as it is, or changed; the exit code says what noticed the change.
+class Stages(Enum):
+    """Which stages judge: the oracles alone, what is left after these, or both."""
 
-    Quickly judged, only the oracles are asked, on fewer seeds.
-    """
+    QUICK = "quick"
+    REST = "rest"
+    ALL = "all"
+
+
+def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
+    """Judge a module as it is, or changed; the exit code says what noticed the change."""
     if mutant is not None:
         sys.meta_path.insert(0, Loader(dotted(mutant.module), changed(mutant)))
     try:
@@ -162,10 +169,16 @@ def judged(plan: Plan, mutant: Mutant | None, quick: bool) -> int:
     except Exception:  # noqa: BLE001  # a changed module may fail in any way: that is noticed
         return BROKEN
     detectors = [d for d in battery.BANK if d.name in plan.detectors]
-    if fails(battery, AGAINST_ORACLE, detectors, battery.SEEDS):
-        return ORACLE
-    if quick:
-        return LEFT_OPEN
+    if stages is not Stages.REST:
+        if fails(battery, DEFAULTS, detectors, (None,)):
+            return ORACLE
+        if fails(battery, AGAINST_ORACLE, detectors, battery.SEEDS):
+            return ORACLE
+    return LEFT_OPEN if stages is Stages.QUICK else judged_by_rest(plan, battery, detectors)
+
+
+def judged_by_rest(plan: Plan, battery: ModuleType, detectors: list) -> int:
+    """Judge what the oracles did not notice on the battery's seeds."""
     if failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
     if fails(battery, SEARCHED, detectors, (None,)):
@@ -297,9 +310,9 @@ def asked(work: Callable[[], str]) -> str:
     return text
 
 
-def outcome_of(plan: Plan, mutant: Mutant | None, limit_s: int, *, quick: bool = False) -> str:
+def outcome_of(plan: Plan, mutant: Mutant | None, limit_s: int, stages: Stages = Stages.ALL) -> str:
     """Return what became of a mutant: ``survived``, or what noticed it."""
-    child = forked(lambda: judged(plan, mutant, quick), limit_s)
+    child = forked(lambda: judged(plan, mutant, stages), limit_s)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return OUTCOMES.get(code, "broken")
 

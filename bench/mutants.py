@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench._mutations import RULES, Mutant, file_of, mutants_of
-from bench._trials import Plan, fit, outcome_of, plans, warm
+from bench._trials import Plan, Stages, fit, outcome_of, plans, warm
 
 EQUAL = Path(__file__).with_name("equal_mutants.toml")
 KILLED_BY = ("oracle", "story", "battery", "broken", "timeout")
@@ -66,17 +66,29 @@ def known_fates(out: Path | None) -> dict[str, str]:
 
 
 def tried(plan: Plan, chosen: list[Mutant], fates: dict[str, str], given) -> None:
-    """Try what has no fate yet; if wanted, first the module as it is, which nothing may fail."""
-    again = (None,) if given.quick else (None, "open")
+    """Try what has no fate yet; if wanted, first the module as it is, which nothing may fail.
+
+    The oracles decide most, so stories are fitted only when one is left open.
+    """
+    again = {None, *(("survived",) if given.again else ()), *(() if given.quick else ("open",))}
     left = [m for m in chosen if fates.get(key_of(m)) in again]
-    plan = fit(plan) if left and not given.quick else plan
-    if given.check and left and (unchanged := outcome_of(plan, None, 3600)) != "survived":
+    if given.check and left and (unchanged := outcome_of(fit(plan), None, 3600)) != "survived":
         raise SystemExit(f"{plan.module}: unchanged it fails: {unchanged}; {plan}")
     for mutant in left:
-        fate = fates[key_of(mutant)] = outcome_of(plan, mutant, given.timeout, quick=given.quick)
-        if given.out:
-            with given.out.open("a", encoding="utf-8") as out:
-                out.write(json.dumps({"mutant": key_of(mutant), "fate": fate}) + "\n")
+        if fates.get(key_of(mutant)) != "open":
+            note(mutant, outcome_of(plan, mutant, given.timeout, Stages.QUICK), fates, given.out)
+    left = [] if given.quick else [m for m in left if fates[key_of(m)] == "open"]
+    plan = fit(plan) if left else plan
+    for mutant in left:
+        note(mutant, outcome_of(plan, mutant, given.timeout, Stages.REST), fates, given.out)
+
+
+def note(mutant: Mutant, fate: str, fates: dict[str, str], out: Path | None) -> None:
+    """Keep a fate, also on the disk."""
+    fates[key_of(mutant)] = fate
+    if out:
+        with out.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"mutant": key_of(mutant), "fate": fate}) + "\n")
 
 
 def told(module: str, chosen: list[Mutant], fates: dict[str, str]) -> tuple[int, int]:
@@ -115,6 +127,7 @@ def main() -> None:
         "--quick", action="store_true", help="ask the oracles only; leave rest open"
     )
     parser.add_argument("--check", action="store_true", help="try each module unchanged as well")
+    parser.add_argument("--again", action="store_true", help="try again what survived")
     parser.add_argument("--tell", action="store_true", help="try nothing, tell what --out holds")
     given = parser.parse_args()
     unknown = set(given.modules) - set(modules)

@@ -25,6 +25,7 @@ from tests.contract.detector_streams import (
     end_us,
     found_in,
     interleaved,
+    oracle_module,
     random_fleet,
     random_splits,
     run_bank,
@@ -141,6 +142,17 @@ def test_overrides_are_checked_and_the_key_is_named(detector):
                 bank.set_overrides(1, {key: bad})
     with pytest.raises(ParamError, match="no_such_window_s"):
         check_overrides({"no_such_window_s": 3})
+
+
+@every_detector
+def test_defaults_are_those_of_its_oracle(detector):
+    rules, defaults = oracle_module(detector.name).Rules(), detector.params_type()
+    for key, (name, spec) in thresholds(detector.params_type).items():
+        told, wanted = getattr(defaults, name), getattr(rules, key)
+        if told == told:  # nan: nothing is set
+            assert told == wanted * spec.scale, key
+        else:
+            assert wanted in (None, 0) or wanted != wanted, key
 
 
 def test_codes_of_the_streams_are_masks_of_the_vocabulary():
