@@ -327,7 +327,7 @@ def _told(
     criteria = {
         "ordinary_service": life.ordinary[at].astype(np.int8),
         "runs_again": life.starts[at].astype(np.int8),
-        "stopped": tri(heard.held("car")[at] == 0, heard.held("car")[at] < 0),
+        "stopped": tri(heard.held("car")[at] == 0),  # known: a ride has ended
     }
     values = {"stood_us": t_us - stands_us, "ran_today": life.ran[at], "mode": mode}
     values |= {name: heard.held(name)[at] for name in ("door", "floor", "passenger")}

@@ -10,7 +10,7 @@ import pytest
 
 from detectors.bank import BANK
 from detectors.trend.week_pattern import learnt, until_expected_us, usual
-from telemetry.findings import Confidence, FindingKind
+from telemetry.findings import Change, Confidence, FindingKind
 from tests.contract.detector_streams import (
     START_US,
     S,
@@ -84,8 +84,13 @@ def test_a_busy_lift_that_stands_through_busy_hours_is_found():
     assert seconds(found.onset_us) <= stood_s
     assert seconds(found.t_us) == pytest.approx(seconds(found.onset_us) + 3 * HOUR_S, abs=HOUR_S)
     assert found.confidence is Confidence.PROBABLE
+    criteria = {"ordinary_service": True, "runs_again": False, "stopped": True}
+    assert found.evidence()["criteria"] == criteria
     lift.hour(5)
-    assert [t.change.name for t in lift.come()] == ["CLEARED"]
+    [found] = lift.come()
+    assert found.change is Change.CLEARED
+    criteria = {"ordinary_service": True, "runs_again": True, "stopped": False}
+    assert found.evidence()["criteria"] == criteria
 
 
 def test_time_alone_raises_it_while_the_lift_is_heard_and_no_longer():
@@ -141,6 +146,16 @@ def test_special_modes_and_a_lift_without_mains_are_not_asked(known):
     assert lift.come() == []
 
 
+@pytest.mark.parametrize(("this_morning", "is_asked"), [(3, True), (2, False)])
+def test_half_of_the_usual_runs_make_a_day_a_busy_one(this_morning, is_asked):
+    lift = Used(idle_busy_runs=1)
+    lift.weeks(8)
+    lift.day(this_morning, hours=20)
+    for _ in range(6):
+        lift.hour(0)
+    assert bool(lift.come()) is is_asked
+
+
 def test_a_mechanic_who_comes_ends_it():
     lift = Used()
     lift.weeks()
@@ -184,6 +199,25 @@ def test_expected_runs_are_added_up_slot_by_slot_until_the_day_is_over():
     assert first == pytest.approx(10 / per_slot * 1000, abs=1)
     assert second == -1
     assert until_expected_us(pattern, np.array([46]), np.array([0]), 1000, 10.0) == [-1]
+
+
+@pytest.mark.parametrize("runs", [0.5, 1, 3, 5, 9])
+def test_an_even_pattern_expects_runs_in_proportion_to_time_whichever_slot_that_ends_in(runs):
+    pattern = np.zeros((1, 168), np.uint8)
+    for _ in range(30):
+        pattern[:, 24:48] = learnt(pattern[:, 24:48], np.full((1, 24), 4.0))
+    per_slot = float(usual(pattern[0, 30:31])[0])
+    [lasts] = until_expected_us(pattern, np.array([30]), np.array([500]), 1000, runs)
+    assert lasts == pytest.approx(runs / per_slot * 1000, abs=1)
+
+
+def test_the_last_slot_of_a_day_is_the_one_before_four_in_the_morning():
+    pattern = np.zeros((1, 168), np.uint8)
+    pattern[:, 3] = learnt(pattern[:, 3], np.full(1, 100.0))
+    assert until_expected_us(pattern, np.array([2]), np.array([0]), 1000, 1.0) > 1000
+    assert until_expected_us(pattern, np.array([4]), np.array([0]), 1000, 1.0) == [-1]
+    pattern[:, 3], pattern[:, 4] = 0, pattern[:, 3]
+    assert until_expected_us(pattern, np.array([3]), np.array([0]), 1000, 1.0) == [-1]
 
 
 # ------------------------------------------------------------------ equal to its oracle, for long
