@@ -1,13 +1,11 @@
-"""Doors of a stop: how long each movement took, and how often the doors opened again.
+"""Doors of a stop: since when they are as they are, and how often they opened again.
 
-Shared by the rules of door faults and by those that watch doors wear. A *movement* is a stretch in
-which the held door state stays the same; it has ended, and its length is known, at the frame that
-tells the next state. Doors *open again* if they were closing, or held not fully closed, and then
-open without having been closed. They are counted until they are closed or locked, or the car moves.
+Doors *open again* if they were closing, or held not fully closed, and then open without having been
+closed. They are counted until they are closed or locked, or the car moves.
 
-What it leaves to others: what is too long or too often. What it cannot know: a terminal with one
-contact never tells that doors are closing (``tells_closing``), so it shows neither closings nor
-doors that open again, and its "opening" lasts as long as it was set to.
+What it leaves to others: what is too long or too often; ``trend.wear_signs`` measures movements.
+What it cannot know: a terminal with one contact never tells that doors are closing
+(``tells_closing``), so it shows no doors that open again.
 """
 
 from typing import Any, Final, NamedTuple
@@ -38,12 +36,6 @@ class DoorMovements(NamedTuple):
     ----------
     since_us
         Since when the doors are as they are; ``NEVER_US`` if never told [µs].
-    took_us
-        How long the movement lasted that ends with this element; 0 where none ends [µs].
-    opened
-        Frames that end an opening: they stand open now.
-    closed
-        Frames that end a closing: they are closed or locked now.
     reopens
         Frames at which they open again instead of closing.
     reopened
@@ -53,9 +45,6 @@ class DoorMovements(NamedTuple):
     """
 
     since_us: Ints
-    took_us: Ints
-    opened: Bools
-    closed: Bools
     reopens: Bools
     reopened: Ints
     tells_closing: Bools
@@ -76,18 +65,12 @@ def door_movements(state: State, heard: Heard, moves: Bools) -> DoorMovements:
     seg, line, door = heard.segments, heard.line, heard.held("door")
     changes = seg.changes(door)
     since_us = line.since(changes, state["door_since_us"])
-    was_since_us = seg.prior(since_us)
-    timed = changes & (was_since_us != NEVER_US)
-    closed = shut(door)
-    over = closed | moves
+    over = shut(door) | moves
     reopens = changes & ~over & heard.said("door", Door.CLOSING, Door.HELD)
     reopens &= heard.says("door", Door.OPENING, Door.OPEN)
     closing = heard.says("door", Door.CLOSING)
     return DoorMovements(
         since_us=since_us,
-        took_us=np.where(timed, line.t_us - was_since_us, 0),
-        opened=timed & heard.said("door", Door.OPENING) & heard.says("door", Door.OPEN),
-        closed=timed & seg.prior(closing) & closed,
         reopens=reopens,
         reopened=seg.count_since(reopens, over, state["reopened"]),
         tells_closing=kept(seg, state["tells_closing"], closing, np.zeros_like(closing)),
