@@ -6,8 +6,9 @@ fails: the battery's comparisons with the oracle; the unit tests that import the
 that name its detectors or their findings; the rest of the battery on a few seeds. Battery functions
 are called as they are, without pytest. Stories hear the module's detectors alone; those that want
 others as well, and so fail without any change, are left out. For a module that more than
-``SHARED_BY`` detectors use, that many of them stand for all at first; what they do not notice is
-shown to the oracles of the others, on a few seeds, and at last to all stories, by the whole bank.
+``SHARED_BY`` detectors use, its own tests come first and that many detectors stand for all; what
+these do not notice is shown to the oracles of the others, on a few seeds, and at last to all
+stories, heard by the whole bank.
 """
 
 import ast
@@ -153,7 +154,7 @@ def leans_on(module: str) -> list[str]:
 
 
 class Stages(Enum):
-    """Which stages judge: the oracles alone, what is left after these, or both."""
+    """Which stages judge: the likeliest to notice, what is left after these, or both."""
 
     QUICK = "quick"
     REST = "rest"
@@ -170,16 +171,18 @@ def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
         return BROKEN
     detectors = [d for d in battery.BANK if d.name in plan.detectors]
     if stages is not Stages.REST:
+        if plan.others and failing_stories(plan, plan.own, [], "-x"):
+            return STORY
         if fails(battery, DEFAULTS, detectors, (None,)):
             return ORACLE
-        if fails(battery, AGAINST_ORACLE, detectors, battery.SEEDS):
+        if fails(battery, AGAINST_ORACLE, detectors, FEW if plan.others else battery.SEEDS):
             return ORACLE
     return LEFT_OPEN if stages is Stages.QUICK else judged_by_rest(plan, battery, detectors)
 
 
 def judged_by_rest(plan: Plan, battery: ModuleType, detectors: list) -> int:
-    """Judge what the oracles did not notice on the battery's seeds."""
-    if failing_stories(plan, plan.own, detectors, "-x"):
+    """Judge what the quick stages did not notice."""
+    if not plan.others and failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
     if fails(battery, SEARCHED, detectors, (None,)):
         return ORACLE

@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=int, default=120, help="processor seconds of a mutant")
     parser.add_argument("--out", type=Path, help="file of fates, read and appended to")
     parser.add_argument(
-        "--quick", action="store_true", help="ask the oracles only; leave rest open"
+        "--quick", action="store_true", help="likeliest tests only; leave rest open"
     )
     parser.add_argument("--check", action="store_true", help="try each module unchanged as well")
     parser.add_argument("--again", action="store_true", help="try again what survived")

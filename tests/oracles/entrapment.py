@@ -15,7 +15,7 @@ CLOSING, CLOSED, OPENING, OPEN, LOCKED, HELD = 1, 2, 3, 4, 5, 6
 LIFT = 0
 REACHES = {(k, c, r) for k in (1, 2) for c, r in ((1, 0), (2, 0), (3, 1), (3, 3))} | {(1, 3, 2)}
 VALUES = {
-    "load_pct": (0.0, 1.0, 2.0, 2.5, 30.0, 111.0),
+    "load_pct": (0.0, 1.0, 2.0, 2.5, 30.0, 110.0, 111.0),
     "safety_circuit": (1, 1, 1, 1, 1, 0),
     "codes": ((), (), (), (41,), (90,), (4,), (40,)),
 }

@@ -8,8 +8,8 @@ from tests.oracles.escalator_oracle import EscalatorOracle, steps_pct
 
 VALUES = escalator_oracle.VALUES | {
     "speed_mps": (0.5, 0.5, -0.53, 0.575, -0.6, 0.2),
-    "handrail_left_pct": (100.0, 115.0, 120.0),
-    "handrail_right_pct": (100.0, 115.0, 90.0),
+    "handrail_left_pct": (100.0, 110.0, 115.0, 120.0),
+    "handrail_right_pct": (100.0, 110.0, 115.0, 90.0),
     "codes": ((), (), (), (62,), (62, 65)),
 }
 SHORT = {"escalator_bridge_s": 1, "escalator_overspeed_window_s": 3, "rated_speed_mps": 0.5}

@@ -7,11 +7,12 @@ from tests.oracles import escalator_oracle
 from tests.oracles.escalator_oracle import EscalatorOracle, steps_pct
 
 VALUES = escalator_oracle.VALUES | {
-    "speed_mps": (0.5, 0.5, -0.5, 0.2, 0.06),
-    "handrail_left_pct": (100.0, 98.0, 80.0, 40.0),
-    "handrail_right_pct": (100.0, 101.0, 120.0, 41.0),
+    "speed_mps": (0.5, 0.5, -0.5, 0.2, 0.125, 0.06),
+    "handrail_left_pct": (100.0, 98.0, 85.0, 80.0, 40.0),
+    "handrail_right_pct": (100.0, 101.0, 115.0, 120.0, 41.0),
 }
 SHORT = {
+    "handrail_least_steps_pct": 25,
     "handrail_window_s": 3,
     "handrail_bridge_s": 1,
     "handrail_rest_s": 10,

@@ -11,7 +11,7 @@ SHORT = {"implausible_per_10_min": 2, "implausible_open_s": 8, "implausible_calm
 VALUES = {
     "quality": (0, 0, 0, 0, 0, 0, 4096),
     "floor": (1, 1, 1, 1, 1, 2),
-    "speed_mps": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.5, 25.0),
+    "speed_mps": (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 2.5, 21.0, 25.0),
     "door": (2, 4, 4),
 }
 SIGNS = ("values_refused", "too_fast", "standing_at_speed", "floor_jumped")

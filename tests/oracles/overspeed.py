@@ -9,11 +9,11 @@ from tests.oracles.windowed import us
 
 OVERSPEED = 4
 VALUES = {
-    "speed_mps": (0.0, 0.0, 1.0, 1.2, 1.2, -1.3, 2.0),
+    "speed_mps": (0.0, 0.0, 1.0, 1.2, 1.25, -1.3, 2.0),
     "car": (1, 1, 0),
     "height_m": (0.0, 0.0, 1.2, 2.4, 5.0),
 }
-SHORT = {"rated_speed_mps": 1.0, "overspeed_bridge_s": 1}
+SHORT = {"rated_speed_mps": 1.0, "overspeed_factor": 1.25, "overspeed_bridge_s": 1}
 REACHES = {(4, 1, 0), (4, 3, 2)}
 
 

@@ -9,7 +9,7 @@ from tests.oracles.windowed import us
 
 VALUES = escalator_oracle.VALUES | {
     "speed_mps": (0.5, 0.5, 0.5, 0.5, 0.49, 0.2),
-    "step_frequency_hz": (1.25, 1.25, 1.25, 1.2, 0.625, 0.5),
+    "step_frequency_hz": (1.25, 1.25, 1.25, 1.2, 0.9375, 0.625, 0.5),
     "codes": ((), (), (), (64,), (64, 65)),
 }
 SHORT = {"step_steady_s": 1, "step_apart_s": 2, "step_round_s": 60}

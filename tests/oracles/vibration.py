@@ -9,10 +9,14 @@ SHAKES = 17
 VALUES = {
     "car": (0, 1, 1, 1),
     "speed_mps": (0.0, 1.0, 1.5),
-    "vibration_mps2": (0.1, 0.2, 0.3, 0.301, 0.6, 0.6),
-    "vibration_horizontal_mps2": (0.1, 0.1, 0.1, 0.2, 0.5),
+    "vibration_mps2": (0.1, 0.2, 0.25, 0.3, 0.301, 0.6, 0.6),
+    "vibration_horizontal_mps2": (0.1, 0.1, 0.1, 0.125, 0.2, 0.5),
 }
-SHORT = {"vibration_lasts_s": 1, "vibration_vertical_mps2": 0.25}
+SHORT = {
+    "vibration_lasts_s": 1,
+    "vibration_vertical_mps2": 0.25,
+    "vibration_horizontal_mps2": 0.125,
+}
 REACHES = {(17, 1, 0), (17, 3, 2)}
 
 
