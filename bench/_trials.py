@@ -27,6 +27,7 @@ from types import ModuleType
 from bench._mutations import ROOT, RULES, Loader, Mutant, changed, dotted, file_of
 
 BATTERY = "tests.contract.test_detector_battery"
+CONTRACT = "tests.contract.test_detector_contract"
 PYTEST = (
     *("-q", "--assert=plain", "--noconftest"),
     *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
@@ -112,7 +113,7 @@ def naming(words: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, ...]:
         str(path.relative_to(ROOT))
         for folder in folders
         for path in sorted((ROOT / folder).glob("test_*.py"))
-        if path.stem != BATTERY.rpartition(".")[2]
+        if not any(called.endswith(f".{path.stem}") for called in (BATTERY, CONTRACT))
         and any(word in path.read_text("utf-8") for word in words)
     )
 
@@ -166,21 +167,23 @@ def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
     if mutant is not None:
         sys.meta_path.insert(0, Loader(dotted(mutant.module), changed(mutant)))
     try:
-        battery = importlib.import_module(BATTERY)
+        battery, contract = importlib.import_module(BATTERY), importlib.import_module(CONTRACT)
     except Exception:  # noqa: BLE001  # a changed module may fail in any way: that is noticed
         return BROKEN
     detectors = [d for d in battery.BANK if d.name in plan.detectors]
     if stages is not Stages.REST:
         if plan.others and failing_stories(plan, plan.own, [], "-x"):
             return STORY
-        if fails(battery, DEFAULTS, detectors, (None,)):
+        if fails(contract, DEFAULTS, detectors, (None,)):
             return ORACLE
         if fails(battery, AGAINST_ORACLE, detectors, FEW if plan.others else battery.SEEDS):
             return ORACLE
-    return LEFT_OPEN if stages is Stages.QUICK else judged_by_rest(plan, battery, detectors)
+    if stages is Stages.QUICK:
+        return LEFT_OPEN
+    return judged_by_rest(plan, battery, contract, detectors)
 
 
-def judged_by_rest(plan: Plan, battery: ModuleType, detectors: list) -> int:
+def judged_by_rest(plan: Plan, battery: ModuleType, contract: ModuleType, detectors: list) -> int:
     """Judge what the quick stages did not notice."""
     if not plan.others and failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
@@ -188,7 +191,7 @@ def judged_by_rest(plan: Plan, battery: ModuleType, detectors: list) -> int:
         return ORACLE
     if not plan.others and failing_stories(plan, plan.files, detectors, "-x"):
         return STORY
-    if fails(battery, INVISIBLE, detectors, FEW) or (plan.others and fails_plainly(battery)):
+    if fails(battery, INVISIBLE, detectors, FEW) or (plan.others and fails_plainly(contract)):
         return BATTERY_REST
     others = [d for d in battery.BANK if d.name in plan.others]
     if fails(battery, AGAINST_ORACLE, others, FEW):
@@ -196,10 +199,10 @@ def judged_by_rest(plan: Plan, battery: ModuleType, detectors: list) -> int:
     return STORY if plan.others and failing_stories(plan, plan.files, [], "-x") else SURVIVED
 
 
-def fails_plainly(battery: ModuleType) -> bool:
-    """Tell whether a test of the battery fails that is about no detector in particular."""
+def fails_plainly(contract: ModuleType) -> bool:
+    """Tell whether a test of the contract fails that is about no detector in particular."""
     try:
-        for name, test in vars(battery).items():
+        for name, test in vars(contract).items():
             if name.startswith("test_") and not inspect.signature(test).parameters:
                 test()
     except Exception:  # noqa: BLE001  # any exception means that the change was noticed
