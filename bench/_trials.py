@@ -6,9 +6,8 @@ fails: the battery's comparisons with the oracle; the unit tests that import the
 that name its detectors or their findings; the rest of the battery on a few seeds. Battery functions
 are called as they are, without pytest. Stories hear the module's detectors alone; those that want
 others as well, and so fail without any change, are left out. For a module that more than
-``SHARED_BY`` detectors use, its own tests come first and that many detectors stand for all; what
-these do not notice is shown to the oracles of the others, on a few seeds, and at last to all
-stories, heard by the whole bank.
+``SHARED_BY`` detectors use, that many of them stand for all; what these do not notice is shown to
+the oracles of the others, on a few seeds, and at last to all stories, heard by the whole bank.
 """
 
 import ast
@@ -40,7 +39,7 @@ SHARED_BY = 4
 FEW = range(2)
 """Seeds of what seldom notices anything."""
 
-TEST_FOLDERS = ("tests/unit/detectors", "tests/contract", "tests/unit/ingest", "tests/unit/service")
+TEST_FOLDERS = ("tests/unit/detectors", "tests/contract")
 """Where tests of detectors are; but for the first, they count if they import the module."""
 
 AGAINST_ORACLE = (
@@ -172,8 +171,6 @@ def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
         return BROKEN
     detectors = [d for d in battery.BANK if d.name in plan.detectors]
     if stages is not Stages.REST:
-        if plan.others and failing_stories(plan, plan.own, [], "-x"):
-            return STORY
         if fails(contract, DEFAULTS, detectors, (None,)):
             return ORACLE
         if fails(battery, AGAINST_ORACLE, detectors, FEW if plan.others else battery.SEEDS):
@@ -185,7 +182,7 @@ def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
 
 def judged_by_rest(plan: Plan, battery: ModuleType, contract: ModuleType, detectors: list) -> int:
     """Judge what the quick stages did not notice."""
-    if not plan.others and failing_stories(plan, plan.own, detectors, "-x"):
+    if failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
     if fails(battery, SEARCHED, detectors, (None,)):
         return ORACLE
