@@ -46,7 +46,7 @@ from detectors.lift.entrapment_params import EntrapmentParams
 from detectors.parameters import spread_all
 from detectors.segments import NEVER_US, Bools, Ints
 from detectors.windows import limits_at
-from telemetry.columns import Door
+from telemetry.columns import UNKNOWN, Door, Mode
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
@@ -72,7 +72,7 @@ class EntrapmentDetector:
     """The entrapment rule, both classes."""
 
     name: str = "entrapment"
-    version: str = "3"
+    version: str = "4"
     kinds: tuple[FindingKind, ...] = (
         FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
         FindingKind.ENTRAPMENT_AT_LANDING,
@@ -288,9 +288,11 @@ def _confidence(judged: Judgement, pending: _Pending) -> NDArray[Any]:
     """Rate each element.
 
     Possible: nobody can tell who is inside, or nobody was seen there lately. Probable: the car says
-    "running" at no speed; or at a landing nothing explains closed doors. Certain: the rest.
+    "running" at no speed; or nothing explains the stop, and the doors are closed at a landing, or a
+    mechanic may have made it, since nobody told the mode. Certain: the rest.
     """
-    doubt = judged.rest.doubtful | ((judged.location == LANDING) & ~judged.explained)
+    untold = (judged.stop_mode == UNKNOWN) | (judged.stop_mode == Mode.UNKNOWN.value)
+    doubt = judged.rest.doubtful | (((judged.location == LANDING) | untold) & ~judged.explained)
     sure = np.where(doubt, Confidence.PROBABLE, Confidence.CERTAIN)
     known = (judged.people.inside == 1) & ~pending.unseen
     return np.where(known, sure, Confidence.POSSIBLE)

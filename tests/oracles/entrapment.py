@@ -415,7 +415,8 @@ class Oracle:
         self.active = None
 
     def tell(self, change, time, reason=0):
-        unexplained = self.class_now == LANDING and not self.explained()
+        by_hand = self.stop_mode in (None, 7)  # a mechanic may have stopped it
+        unexplained = (self.class_now == LANDING or by_hand) and not self.explained()
         if change == CLEARED:
             confidence = CERTAIN
         elif self.inside() != "yes" or self.window() == us(self.rules.unseen_window_s):

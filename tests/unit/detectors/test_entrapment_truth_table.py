@@ -376,6 +376,26 @@ def test_out_of_service_suppresses_unless_a_person_is_latched():
     assert occupied.raised() == [30]
 
 
+@pytest.mark.parametrize(
+    ("mode", "explains", "confidence"),
+    [
+        (Mode.NORMAL, {}, Confidence.CERTAIN),
+        (None, {}, Confidence.PROBABLE),
+        (Mode.UNKNOWN, {}, Confidence.PROBABLE),
+        (None, {"button": 1}, Confidence.CERTAIN),
+        (None, {"safety_circuit": 0}, Confidence.CERTAIN),
+        (Mode.UNKNOWN, {"power": 1}, Confidence.CERTAIN),
+        (None, {"codes": (5,)}, Confidence.CERTAIN),
+    ],
+)
+def test_where_nobody_tells_the_mode_a_mechanic_looks_the_same(mode, explains, confidence):
+    lift = RescueLift()
+    lift.at(0, TRAPPED_BETWEEN, explains, mode=mode)
+    lift.wait_until(FOREVER_S)
+    raised = next(t for t in lift.found if t.kind is BETWEEN)
+    assert raised.confidence is confidence
+
+
 @pytest.mark.parametrize("mode", [0, 2, 3, 4])
 def test_a_later_change_of_mode_neither_resets_nor_clears(mode):
     lift = RescueLift()
