@@ -131,15 +131,16 @@ class LaneCore:
         """
         ordered = assemble.advance(self.order, frames, now_us)
         since_us = listening_since_us
-        deaf = Deaf(assemble.deaf_us(self.order, since_us, made=bool(len(frames))), since_us)
+        stepped = ordered.step["row"]
         if len(frames):
-            outcome = self.bank.step(ordered.step, deaf=deaf)
+            outcome = self.bank.step(ordered.step, deaf=self._deaf(since_us, stepped, made=True))
         else:
             stream_us = assemble.stream_times_us(
                 self.order, now_us, caught_up=caught_up, ordered=ordered
             )
             deaf_us = assemble.deaf_us(self.order, since_us, ordered)
             due_rows = self.bank.due_rows(stream_us, deaf_us)
+            deaf = self._deaf(since_us, np.concatenate([stepped, due_rows]), made=False)
             outcome = self.bank.step(ordered.step, stream_us, due_rows, deaf)
         return Advanced(
             frames=frames.replace(late=ordered.late) if len(frames) else frames,
@@ -150,6 +151,12 @@ class LaneCore:
             caught_up=caught_up,
             listening_since_us=listening_since_us,
         )
+
+    def _deaf(self, since_us: int, rows: NDArray[Any], *, made: bool) -> Deaf:
+        """Return what silence does not count, for these rows: a batch costs what it holds."""
+        heads_us = np.zeros(self.n_lifts, np.int64)
+        heads_us[rows] = assemble.deaf_us(self.order, since_us, rows=rows, made=made)
+        return Deaf(heads_us, since_us)
 
     def adopt(self, advanced: Advanced, settled: Settled | None = None) -> None:
         """Make pending state the state: after the commit, or in recovery (``settled`` None)."""

@@ -140,24 +140,30 @@ def deaf_us(
     listening_since_us: int,
     ordered: Ordered | None = None,
     *,
+    rows: Array | None = None,
     made: bool = False,
 ) -> NDArray[np.int64]:
     """Return how long after its newest stepped frame a lift was no silent one, (n_rows,) [µs].
 
     We did not listen until ``listening_since_us``, an arrival time; or frames came that were late
-    (the first minute of a terminal that was restarted with its clock set back). ``made``: counted
-    from when the frame was made, if that was earlier: the broker may have held it for us meanwhile.
+    (the first minute of a terminal that was restarted with its clock set back). ``rows``: of these
+    alone, shape (k,), at the cost of so many; of them, ``made``: counted from when the frame was
+    made, if that was earlier: the broker may have held it for us meanwhile.
     """
-    arrival_us = _field_of_all(state, "arrival_us", ordered)
-    if made:
-        arrival_us = np.minimum(arrival_us, _field_of_all(state, "step_us", ordered))
-    known = _field_of_all(state, "seq", ordered) != NO_SEQ
-    counts_us = np.full(state.n_rows, listening_since_us)
-    for row, oddity in state.order.oddities.items():
-        if oddity.late_run is not None:
-            heard_us = oddity.late_run.time_us + oddity.late_run.lag_high_us
-            counts_us[row] = max(heard_us, listening_since_us)
-    return np.where(known, np.maximum(counts_us - arrival_us, 0), 0)
+    if rows is None:
+        arrival_us, seq = (_field_of_all(state, name, ordered) for name in ("arrival_us", "seq"))
+    else:
+        heads = _heads(state, rows, ordered)
+        arrival_us, seq = heads["arrival_us"], heads["seq"]
+        if made:
+            arrival_us = np.minimum(arrival_us, heads["step_us"])
+    counts_us = np.full(len(arrival_us), listening_since_us)
+    odd = state.order.odd if rows is None else state.order.odd[rows]
+    for at in np.flatnonzero(odd).tolist():
+        late = state.order.oddities[at if rows is None else int(rows[at])].late_run
+        if late is not None:
+            counts_us[at] = max(late.time_us + late.lag_high_us, listening_since_us)
+    return np.where(seq != NO_SEQ, np.maximum(counts_us - arrival_us, 0), 0)
 
 
 def lag_us(state: LaneState, rows: Array, ordered: Ordered | None = None) -> NDArray[np.int64]:

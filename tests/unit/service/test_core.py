@@ -168,6 +168,23 @@ def test_frames_that_are_late_break_a_silence():
     assert [f[0] for f in silences(core, FrameBatch.empty(), [1100], 0)] == ["RAISED", "UPDATED"]
 
 
+def test_deafness_of_some_lifts_is_that_of_all():
+    core = new_core(4)
+    frames = stream(1)
+    core.adopt(core.advance(frames, int(frames["received_us"].max()), caught_up=True))
+    # the newest of lift 2 is a terminal with its clock set back: late frames
+    back = heartbeats([1000, 100, 101], np.array([0, 900, 900])).replace(
+        row=np.full(3, 2), elevator_id=np.full(3, 3), seq=np.array([9000, 1, 2])
+    )
+    core.adopt(core.advance(back, int(back["received_us"].max()), caught_up=True))
+    since_us = int(frames["received_us"].max()) + 7 * SECOND_US
+    everybody = assemble.deaf_us(core.order, since_us)
+    assert len(np.unique(everybody)) > 1
+    for rows in ([], [2], [3, 0], [1, 1, 2]):
+        part = assemble.deaf_us(core.order, since_us, rows=np.array(rows, "i8"))
+        assert part.tolist() == everybody[rows].tolist()
+
+
 def test_nothing_changes_before_adopt():
     frames = stream(1)
     core = new_core(4)
