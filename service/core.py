@@ -180,6 +180,13 @@ class LaneCore:
         """Set the newest stored event time of ``rows`` [µs]."""
         self.order.keys.stored_head_us[rows] = head_us
 
+    def set_silent(self, rows: NDArray[np.intp], last_us: NDArray[np.int64], now_us: int) -> None:
+        """Let lifts be silent that were last heard at ``last_us`` [µs], which has been told."""
+        heard = FrameBatch.make(len(rows), row=rows, time_us=last_us, received_us=last_us)
+        self.bank.adopt(self.bank.step(heard))
+        everybody_us = np.full(self.n_lifts, now_us)
+        self.bank.adopt(self.bank.step(FrameBatch.empty(), everybody_us, rows))
+
     def set_clock_back(self, by_us: int) -> None:
         """Move all arrivals back by ``by_us`` [µs]: the clock lies that far behind the state."""
         assemble.set_clock_back(self.order, by_us)

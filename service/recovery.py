@@ -32,6 +32,7 @@ from service.later_pieces import LaterPieces
 from service.parameters import LaneParameters
 from service.relaning import lanes_before, take_over_state
 from telemetry.batch import FrameBatch
+from telemetry.findings import FindingKind
 
 log = structlog.get_logger()
 BEHIND_US: Final = 60_000_000
@@ -85,6 +86,7 @@ class Recovery:
             self._repeat(lane, stored, later, done)
         later.reach()
         core.mark_dirty()  # rows may have moved between pieces, so the next one is written whole
+        await self._learn_silences(conn, core)
         await self._learn_heads(conn, core)
         # A lane that has lifts of others has no batch of that number itself.
         lane.last_batch = max(done.from_batch, await batches.last_id(conn, lane.number))
@@ -175,6 +177,18 @@ class Recovery:
         log.error("clock_behind_state", lane=lane.number,
                   by_s=round((newest_us - now_us) / 1e6, 1),
                   will="count the state's arrivals as that much earlier")  # fmt: skip
+
+    async def _learn_silences(self, conn: asyncpg.Connection, core: LaneCore) -> None:
+        """Ask the alarms which lifts have been silent since before what was read.
+
+        Nothing else knows, and the alarm of a silence that no detector knows would never end.
+        """
+        unknown = core.rows_with_unknown_head()
+        ids = [int(i) for i in core.elevator_ids[unknown]]
+        since = await self._alarms.active_since(conn, ids, FindingKind.TERMINAL_SILENT)
+        if since:
+            rows = self._fleet.rows(list(since)).astype(np.intp)
+            core.set_silent(rows, np.array(list(since.values()), "i8"), self._clock.now_us())
 
     async def _learn_heads(self, conn: asyncpg.Connection, core: LaneCore) -> None:
         """Ask the table for the newest frame of lifts that nothing so far told about."""

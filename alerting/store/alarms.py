@@ -41,7 +41,7 @@ from alerting.store.rows import (
     row_of,
 )
 from alerting.store.session import STATEMENT_S, transaction
-from telemetry.findings import Change
+from telemetry.findings import Change, FindingKind
 from telemetry.transitions import Transition
 
 LIFTS_PER_PIECE: Final = 500
@@ -74,8 +74,8 @@ class Verdict:
 class AlarmStore:
     """Alarms, their timelines, and the messages about them.
 
-    ``pool`` serves the methods with transactions of their own; ``apply``, ``release_held`` and
-    ``held_elevator_ids`` work on the connection that they are given.
+    ``pool`` serves the methods with transactions of their own; ``apply``, ``release_held``,
+    ``held_elevator_ids`` and ``active_since`` work on the connection that they are given.
     """
 
     def __init__(self, settings: StoreSettings, pool: asyncpg.Pool | None = None) -> None:
@@ -130,6 +130,13 @@ class AlarmStore:
     async def held_elevator_ids(self, conn: Any) -> list[int]:
         """Return the lifts that have waiting alarms (for a start)."""
         return [r["elevator_id"] for r in await conn.fetch(queries()["held_elevators"])]
+
+    async def active_since(
+        self, conn: Any, elevator_ids: Sequence[int], kind: FindingKind
+    ) -> dict[int, int]:
+        """Return the onset [µs] of a finding that is active, by the lift on which it is."""
+        rows = await conn.fetch(queries()["active_since"], list(elevator_ids), int(kind))
+        return {r["elevator_id"]: micros(r["onset"]) or 0 for r in rows}
 
     async def write(
         self, conn: Any, changes: Changes, elevators: Mapping[int, Elevator] | None = None

@@ -26,6 +26,11 @@ select a.* from alarms a where a.id = any($1::uuid[]) order by a.id for update s
 -- name: held_elevators: lifts with waiting alarms
 select distinct elevator_id from alarms where held;
 
+-- name: active_since: since when a kind of finding has been active on these lifts
+select elevator_id, max(onset) as onset from alarms
+where elevator_id = any($1::bigint[]) and kind = $2 and finding_active
+group by elevator_id;
+
 -- name: taken: which of these ids are in use
 select id from alarms where id = any($1::uuid[]);
 

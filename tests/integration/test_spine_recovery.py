@@ -25,6 +25,7 @@ from service.settings import SettingsError
 from service.snapshots import Snapshots, SnapshotTimes
 from service.writer import RetryTimes, Writer
 from telemetry.batch import FrameBatch
+from telemetry.findings import Change, FindingKind
 
 LIFTS = 5
 HOUR_US = 3_600_000_000
@@ -72,12 +73,8 @@ class World:
 
     async def store(self, lane: Lane, elevator_ids: list[int], seq: int) -> None:
         """Commit and adopt a batch of one frame of each lift."""
-        now_us = self.clock.advance(1)
-        n = len(elevator_ids)
-        frames = FrameBatch.make(
-            n, row=self.fleet.rows(elevator_ids), elevator_id=np.array(elevator_ids), gateway_id=1,
-            seq=seq, time_us=now_us, device_time_us=now_us, received_us=now_us,
-        )  # fmt: skip
+        now_us, n = self.clock.advance(1), len(elevator_ids)
+        frames = frames_of(self, elevator_ids, now_us, seq)
         advanced = lane.core.advance(frames, now_us, caught_up=True)
 
         async def write(conn: asyncpg.Connection) -> None:
@@ -101,6 +98,40 @@ async def registered(database_url: str) -> str:
     await registry.register_elevators(conn, lifts, 1)
     await conn.close()
     return database_url
+
+
+def frames_of(world: World, elevator_ids: list[int], now_us: int, seq: int = 1) -> FrameBatch:
+    """Return a frame of each of these lifts."""
+    return FrameBatch.make(
+        len(elevator_ids), row=world.fleet.rows(elevator_ids), elevator_id=np.array(elevator_ids),
+        gateway_id=1, seq=seq, time_us=now_us, device_time_us=now_us, received_us=now_us,
+    )  # fmt: skip
+
+
+async def told(
+    world: World, quiet_s: float = 0, frames: FrameBatch | None = None
+) -> list[tuple[Change, int]]:
+    """Let frames come, or time pass; return what was told of silences, with alarms kept."""
+    lane, now_us = world.lanes[0], world.clock.advance(quiet_s)
+    batch = FrameBatch.empty() if frames is None else frames
+    advanced = lane.core.advance(batch, now_us, caught_up=True)
+    silences = [t for t in advanced.transitions if t.kind is FindingKind.TERMINAL_SILENT]
+
+    async def write(conn: asyncpg.Connection) -> None:
+        async with transaction(conn):
+            await world.alarms.apply(conn, silences, {}, now_us)
+
+    await lane.writer.attempt(write)
+    lane.core.adopt(advanced)
+    return [(t.change, t.elevator_id) for t in silences]
+
+
+async def execute(database_url: str, sql: str) -> list[asyncpg.Record]:
+    conn = await asyncpg.connect(database_url)
+    try:
+        return await conn.fetch(sql)
+    finally:
+        await conn.close()
 
 
 def heads(world: World) -> dict[int, int]:
@@ -172,6 +203,31 @@ async def test_numbers_of_batches_go_on_after_days_of_silence(registered):
         assert again.lanes[0].last_batch == 2
         await again.snapshots.write()
         await again.stop()
+
+
+@pytest.mark.parametrize("open_still", [True, False])
+async def test_an_alarm_of_a_silence_from_before_a_rebuild_ends_with_the_next_frame(
+    registered, open_still
+):
+    clock = ManualClock()
+    first = World(registered, 1, clock)
+    await first.start()
+    lane = first.lanes[0]
+    await first.store(lane, [1, 2], 1)
+    assert [change for change, *_ in await told(first, quiet_s=60)] == [Change.RAISED] * 2
+    clock.advance(3 * 3600)
+    await first.stop()
+    if not open_still:  # a person has ended the alarms
+        await execute(registered, "UPDATE alarms SET ended_at = onset, state = 'ended'")
+
+    second = World(registered, 1, clock)  # there is no snapshot that it could read
+    await second.start()
+    assert await told(second, quiet_s=120) == []
+    frames = frames_of(second, [1, 3], clock.now_us())
+    assert await told(second, frames=frames) == [(Change.CLEARED, 1)]
+    active = await execute(registered, "SELECT elevator_id FROM alarms WHERE finding_active")
+    assert [row["elevator_id"] for row in active] == [2]
+    await second.stop()
 
 
 async def test_state_from_after_now_is_brought_back_to_the_clock_once(registered):
