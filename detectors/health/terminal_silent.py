@@ -92,11 +92,10 @@ class TerminalSilentDetector:
         life = _life(state, strip, batch.deaf_us, limits)
         at = strip.segments.last_at
         told = np.where(life.active[at], SILENT + life.long[at], HEARD).astype("u1")
-        over_us = np.where(life.again[at], life.over_us[at], NEVER_US)
         next_us = np.where(told == HEARD, life.silent_us[at], life.long_us[at])
         waits = (strip.t_us[at] != NEVER_US) & (told != SILENT_FOR_LONG)
         return Stepped(
-            {"told": told, "over_us": over_us},
+            {"told": told, "over_us": life.over_us},
             NO_DUE_US,
             _found(self, life, strip, limits),
             silence_due_us=np.where(waits, next_us, NO_DUE_US),
@@ -123,8 +122,8 @@ def _limits(params: Any) -> _Limits:
 class _Life(NamedTuple):
     """The silence after each element of the strip."""
 
-    over_us: Ints  # when the last silence before it was over
-    again: Bools  # that was only just
+    over_us: Ints  # of each row: when the last silence was over, while it matters
+    again: Bools  # one was over only just
     silent_us: Ints  # when it is one, and when a long one
     long_us: Ints
     active: Bools  # it is one, and a long one
@@ -138,12 +137,14 @@ class _Life(NamedTuple):
 def _life(state: State, strip: Strip, deaf_us: Ints | int, limits: _Limits) -> _Life:
     seg, t_us, end_us, told = strip.segments, strip.t_us, strip.end_us, state["told"]
     heard = t_us != NEVER_US
-    due_us = t_us + limits.silent_us
-    over_us = _over(state["over_us"], strip, heard & (due_us + deaf_us < end_us))
-    again = t_us - over_us < limits.soon_us
-    silent_us = np.where(again, t_us + limits.again_us, due_us)
+    silent_us = t_us + limits.silent_us
     long_us = np.maximum(silent_us, t_us + limits.long_us)
     silent = heard & (silent_us + deaf_us < end_us)
+    over_us, again = _over(state["over_us"], strip, silent, limits)
+    if again.any():
+        silent_us = np.where(again, t_us + limits.again_us, silent_us)
+        long_us = np.maximum(silent_us, long_us)
+        silent = heard & (silent_us + deaf_us < end_us)
     long = heard & (long_us + deaf_us < end_us)
     was_active, was_long = np.zeros((2, len(seg)), np.bool_)
     was_active[seg.head_at] = told != HEARD
@@ -152,7 +153,7 @@ def _life(state: State, strip: Strip, deaf_us: Ints | int, limits: _Limits) -> _
     cleared = ~seg.is_head & active[seg.before]
     return _Life(
         over_us=over_us,
-        again=again & heard,
+        again=again,
         silent_us=silent_us,
         long_us=long_us,
         active=active,
@@ -164,13 +165,17 @@ def _life(state: State, strip: Strip, deaf_us: Ints | int, limits: _Limits) -> _
     )
 
 
-def _over(carried_us: Ints, strip: Strip, quiet: Bools) -> Ints:
-    """Return when the last silence was over, which a frame has ended, told or not."""
-    seg = strip.segments
-    ends = ~seg.is_head & quiet[seg.before]
-    if not ends.any():
-        return carried_us[seg.row]
-    return seg.hold(seg.headed(strip.t_us, carried_us), ends)
+def _over(carried_us: Ints, strip: Strip, quiet: Bools, limits: _Limits) -> tuple[Ints, Bools]:
+    """Find the last silences that a frame has ended, told or not.
+
+    Returns when they were over, per row at its end, and where that was only just.
+    """
+    seg, t_us = strip.segments, strip.t_us
+    if not quiet.any() and (carried_us == NEVER_US).all():
+        return carried_us, np.zeros(len(seg), np.bool_)
+    over_us = seg.hold(seg.headed(t_us, carried_us), ~seg.is_head & quiet[seg.before])
+    again = (over_us != NEVER_US) & (t_us - over_us < limits.soon_us)
+    return np.where(again, over_us, NEVER_US)[seg.last_at], again
 
 
 def _found(
