@@ -19,6 +19,7 @@ from telemetry.findings import Change, FindingKind
 from tests.acceptance.commands import hoistway
 from tests.acceptance.conftest import MakeRig
 from tests.acceptance.terminal import OPEN, RIDES, SECOND_US, STUCK, Terminal
+from tests.waiting import until
 
 WINDOW = "between_landings_window_s"
 MODELS = {"A": "KONE", "B": "OTIS", "C": "KONE", "D": "OTIS"}
@@ -30,9 +31,11 @@ async def put_in_force(made: Rig, scope: Scope, subject: str, value: float | Non
     done = await ParameterStore(made.pool).change(wanted, "test", made.clock.now_us())
     assert done is not None
     assert done.version is not None
-    async with asyncio.timeout(20):
-        while await made.count("SELECT max(parameters) FROM batches") != done.version:
-            await made.pool.execute("SELECT pg_sleep(0.02)")
+
+    async def recorded() -> bool:
+        return await made.count("SELECT max(parameters) FROM batches") == done.version
+
+    await until(recorded)
     return done.version
 
 
@@ -43,9 +46,11 @@ async def tell(
     for lift in lifts:
         await lift.tell_each_second(from_us, to_us, words)
     told = sum(len(lift.told) for lift in lifts)
-    async with asyncio.timeout(20):
-        while await made.count("SELECT count(*) FROM frames") < told:
-            await made.pool.execute("SELECT pg_sleep(0.02)")
+
+    async def stored() -> bool:
+        return await made.count("SELECT count(*) FROM frames") >= told
+
+    await until(stored)
 
 
 async def lived(made: Rig) -> set[int]:

@@ -4,7 +4,6 @@ Event times lie some seconds back where a story would otherwise take its windows
 a lagging gateway looks like, and below 120 s of lag nothing waits.
 """
 
-import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +33,7 @@ from tests.acceptance.terminal import (
     STUCK,
     Terminal,
 )
+from tests.waiting import until
 
 RAISED = "hoistway.alarm.raised"
 BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
@@ -85,14 +85,6 @@ async def wait_for(rig: Rig, kind: str, count: int = 1, timeout_s: float = 15.0)
 
 def about_alarms(rig: Rig) -> list[Received]:
     return [m for m in rig.desk.received if m.type.startswith("hoistway.alarm.")]
-
-
-async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 15.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while True:
-            if await condition():
-                return
-            await asyncio.sleep(0.02)
 
 
 async def settle(rig: Rig, *terminals: Terminal) -> None:

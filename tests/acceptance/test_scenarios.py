@@ -23,6 +23,7 @@ from simulator.scenarios.judge import Happened, RaisedAlarm, judge, sentence
 from simulator.scenarios.presets import as_record
 from telemetry.findings import FINDINGS, FindingKind
 from tests.acceptance.conftest import MakeRig
+from tests.waiting import until
 
 AN_HOUR = {"HOISTWAY_HISTORY_HOLD_LAG_S": "3600"}
 LIVE = (
@@ -53,9 +54,8 @@ async def publish(rig: Rig, run: Run, feed: ScenarioFeed) -> None:
         assert await publisher.flush(30)
         sent = publisher.report.frames + publisher.report.without_frames
     await accounts.settled(rig.service, sent)
-    async with asyncio.timeout(30):
-        while await rig.count("SELECT count(*) FROM deliveries WHERE state = 'pending'"):
-            await rig.pool.execute("SELECT pg_sleep(0.05)")
+    pending = "SELECT count(*) FROM deliveries WHERE state = 'pending'"
+    await until(lambda: rig.count(f"SELECT ({pending}) = 0"), 30)
 
 
 async def alarms(rig: Rig, feed: ScenarioFeed) -> list[RaisedAlarm]:

@@ -21,6 +21,7 @@ from tests.acceptance.commands import hoistway
 from tests.acceptance.conftest import MakeRig
 from tests.acceptance.test_scenarios import AN_HOUR, publish, registrations
 from tests.acceptance.test_score_live import SCENARIO
+from tests.waiting import until
 
 KEYS: dict[str, dict[str, str]] = {}
 SAID = (
@@ -57,12 +58,11 @@ async def listed(made: Rig, name: str) -> list[dict[str, Any]]:
 
 async def caught_up(made: Rig) -> None:
     """Wait until the shadow has taken every batch that the service committed."""
-    async with asyncio.timeout(60):
-        while await made.count(
-            "SELECT (SELECT max(id) FROM batches) IS DISTINCT FROM (SELECT max(batch)"
-            " FROM shadow_lanes)"
-        ):
-            await made.pool.execute("SELECT pg_sleep(0.1)")
+    taken = (
+        "SELECT (SELECT max(id) FROM batches) IS NOT DISTINCT FROM"
+        " (SELECT max(batch) FROM shadow_lanes)"
+    )
+    await until(lambda: made.count(taken), 60)
 
 
 @pytest.mark.parametrize(("params", "differ"), [
@@ -82,9 +82,7 @@ async def test_a_shadow_says_what_its_rules_say(
         assert (await asked(made, "GET", ""))["state"] == "none"
         put = await asked(made, "PUT", "", json={"parameters": params})
         assert (put["version"], put["set_by"]) == (1, "boss")
-        async with asyncio.timeout(30):
-            while not await made.count("SELECT count(*) FROM shadow_lanes"):
-                await made.pool.execute("SELECT pg_sleep(0.1)")
+        await until(lambda: made.count("SELECT count(*) FROM shadow_lanes"), 30)
         await publish(made, run, feed)
     await caught_up(made)
     environment = {"HOISTWAY_DATABASE_URL": made.database_url}

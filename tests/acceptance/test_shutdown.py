@@ -20,6 +20,7 @@ from simulator.publishing.feed import SteadyLoad
 from tests.acceptance.conftest import MakeRig
 from tests.conftest import ROOT
 from tests.fakes.raw_mqtt import publish_all
+from tests.waiting import until
 
 SECOND_US = 1_000_000
 CYCLES = 5
@@ -112,9 +113,11 @@ async def test_without_a_database_it_ends_in_time_and_the_frames_come_again(
     await asyncio.to_thread(getattr(database, how))
     try:
         await publish_all(made.settings.mqtt_url, [(m.topic, m.payload) for m in second])
-        async with asyncio.timeout(20):
-            while not (await accounts.ledger(made.service)).in_flight:
-                await asyncio.sleep(0.02)
+
+        async def waits() -> bool:
+            return (await accounts.ledger(made.service)).in_flight > 0
+
+        await until(waits)
         took_s = await stop(made.service)
         told = last_event(made.service)
     finally:
@@ -146,9 +149,7 @@ async def test_without_a_broker_it_ends_at_once(rig: MakeRig, frail_stack: Stack
 
 async def shows(service: ServiceProcess, words: str) -> None:
     """Wait until the log holds ``words``."""
-    async with asyncio.timeout(20):
-        while words not in service.last_words(100):
-            await asyncio.sleep(0.02)
+    await until(lambda: words in service.last_words(100))
 
 
 @pytest.mark.parametrize("part", ["database", "broker"])
@@ -177,9 +178,7 @@ async def test_it_can_be_stopped_in_the_middle_of_recovery(
     async with conn.transaction():
         await conn.execute("LOCK TABLE elevators IN ACCESS EXCLUSIVE MODE")  # recovery reads it
         await made.service.start()
-        async with asyncio.timeout(20):
-            while not await made.count("SELECT count(*) FROM writer WHERE epoch > 0"):
-                await asyncio.sleep(0.02)
+        await until(lambda: made.count("SELECT count(*) FROM writer WHERE epoch > 0"))
         took_s = await stop(made.service)
     await made.pool.release(conn)
     assert took_s < DRAIN_S

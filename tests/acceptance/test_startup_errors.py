@@ -24,6 +24,7 @@ from service.stack import Stack
 from tests.acceptance.commands import hoistway, last_line
 from tests.acceptance.conftest import MakeRig
 from tests.conftest import database_at
+from tests.waiting import until
 
 SETTINGS, UNAVAILABLE = 2, 3
 
@@ -160,12 +161,12 @@ async def test_a_wrong_signature_is_shown_at_the_desk_and_in_the_log(rig: MakeRi
 
 async def logged(service: ServiceProcess, event: str) -> list[dict[str, Any]]:
     """Wait until the log holds such lines; return them."""
-    async with asyncio.timeout(10):
-        while True:
-            lines = [json.loads(text) for text in service.last_words(100).splitlines()]
-            if found := [told for told in lines if told["event"] == event]:
-                return found
-            await asyncio.sleep(0.02)
+
+    def lines() -> list[dict[str, Any]]:
+        told = [json.loads(text) for text in service.last_words(100).splitlines()]
+        return [line for line in told if line["event"] == event]
+
+    return await until(lines, 10)
 
 
 class _Text:
@@ -222,9 +223,11 @@ async def test_a_second_service_stands_by_and_takes_over(rig: MakeRig) -> None:
     second = beside(made)
     await second.start()
     try:
-        async with asyncio.timeout(20):
-            while "standby" not in await causes(second):
-                await asyncio.sleep(0.05)
+
+        async def stands_by() -> bool:
+            return "standby" in await causes(second)
+
+        await until(stands_by)
         assert not await causes(made.service)  # the first goes on
         assert await made.service.stop() == 0
         await second.wait_ready(10)
@@ -240,11 +243,12 @@ async def test_two_services_under_one_client_id_are_told_apart(
     second = beside(made, HOISTWAY_DATABASE_URL=database_url)
     await second.start()
     try:
-        found: dict[str, Any] = {}
-        async with asyncio.timeout(30):
-            while "client id" not in str(found):
-                found = {**await causes(second), **await causes(made.service)}
-                await asyncio.sleep(0.1)
+
+        async def clash() -> dict[str, Any] | None:
+            found = {**await causes(second), **await causes(made.service)}
+            return found if "client id" in str(found) else None
+
+        found = await until(clash, 30)
         assert made.client_id in str(found)
         assert "HOISTWAY_MQTT_CLIENT_ID" in str(found)
     finally:

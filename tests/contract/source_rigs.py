@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -16,6 +15,7 @@ from service.clock import SystemClock
 from tests.fakes.raw_mqtt import RawClient, publish_all
 from tests.fakes.scripted_source import ScriptedSession, ScriptedSource
 from tests.fakes.tcp_proxy import TcpProxy
+from tests.waiting import until
 
 CLOCK = SystemClock()
 WAIT_S = 20.0
@@ -129,14 +129,6 @@ async def mqtt_rig(url: str, protocol: str = "3.1.1") -> AsyncIterator[MqttRig]:
             proxy.refusing = False
             proxy.flow()
             await delete_session(rig.settings, CLOCK)
-
-
-async def until(condition: Callable[[], bool], limit_s: float = WAIT_S) -> None:
-    """Wait for a condition; fail if it does not come about."""
-    deadline_s = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "the condition did not come about"
-        await asyncio.sleep(0.01)
 
 
 async def read_count(source: FrameSource, count: int, *, ack: bool = False) -> list[Message]:

@@ -19,8 +19,8 @@ from tests.contract.source_rigs import (
     numbered,
     payloads,
     read_count,
-    until,
 )
+from tests.waiting import until
 
 MANY = 1 << 30
 

@@ -29,9 +29,10 @@ from ingest.source import (
 from service.stack import Stack, open_stack
 from service.stack.server import free_port
 from tests.conftest import ROOT
-from tests.contract.source_rigs import CLOCK, TOPIC, mqtt_rig, payloads, read_count, until
+from tests.contract.source_rigs import CLOCK, TOPIC, mqtt_rig, payloads, read_count
 from tests.fakes.raw_mqtt import RawClient, packet, publish_packet, text
 from tests.fakes.scripted_broker import SUBACK, ScriptedBroker
+from tests.waiting import until
 
 PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 

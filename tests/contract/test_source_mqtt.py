@@ -23,9 +23,9 @@ from tests.contract.source_rigs import (
     numbered,
     payloads,
     read_count,
-    until,
 )
 from tests.fakes.raw_mqtt import publish_all
+from tests.waiting import until
 
 PUBACK = 0x40
 PINGREQ = b"\xc0\x00"

@@ -1,7 +1,7 @@
 """Alarms, outbox, dispatcher and desk on a real database, for the outbox tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,12 +108,3 @@ async def dispatching(
 def desk(**settings: Any) -> Desk:
     """Return a desk with the tests' secret."""
     return Desk(DeskSettings(secrets=(SECRET,), **settings))
-
-
-async def until(condition: Callable[[], Any], timeout_s: float = 20) -> Any:
-    """Wait until ``await condition()`` is true, and return it."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            if found := await condition():
-                return found
-            await asyncio.sleep(0.02)

@@ -14,6 +14,7 @@ from ingest.mqtt_source import delete_session
 from service.child import free_port
 from service.clock import SystemClock
 from tests.conftest import ROOT
+from tests.waiting import until
 
 BACK_S = 7200
 SERVE = """
@@ -38,9 +39,10 @@ class Served:
                 sys.executable, "-c", SERVE, str(back_s), str(BACK_S),
                 env={**os.environ, **self.environment}, stdout=log, stderr=log, cwd=ROOT,
             )  # fmt: skip
-        async with asyncio.timeout(30):
-            while "serving" not in self.log.read_text() and self.process.returncode is None:
-                await asyncio.sleep(0.05)
+        await until(self.serves_or_ended, 30)
+
+    def serves_or_ended(self) -> bool:
+        return "serving" in self.log.read_text() or self.process.returncode is not None
 
     async def end_with(self, sign: signal.Signals) -> int:
         self.process.send_signal(sign)

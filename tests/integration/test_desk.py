@@ -17,6 +17,7 @@ from alerting.signature import Signer, Verification
 from service.clock import SystemClock
 from service.desk import Desk, DeskSettings
 from service.desk_screen import line, run_desk, summary
+from tests.waiting import until
 
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 OTHER = "whsec_" + "QUFB" * 10
@@ -112,9 +113,7 @@ async def test_it_accepts_by_api_after_a_delay_with_its_key_until_the_api_answer
         async with Desk(settings) as desk:
             await post(desk.url)
             await post(desk.url, "updated", sequence=2)
-            async with asyncio.timeout(5):
-                while len(asked) < 2:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(asked) == 2, 5)
             assert await desk.release("a")
             assert await desk.false_alarm("a")
             assert not desk.acts_failed

@@ -20,6 +20,7 @@ from service.readiness import Board, Cause
 from service.settings import DatabaseSettings, MqttSettings, Settings, load, narrow
 from service.stack import open_stack
 from tests.conftest import ROOT
+from tests.waiting import until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SOON_S = 5.0
@@ -35,9 +36,7 @@ def environ(monkeypatch):
 
 
 async def shows(board: Board, cause: Cause, *, holds: bool) -> None:
-    async with asyncio.timeout(SOON_S):
-        while (cause in board.causes()) != holds:
-            await asyncio.sleep(0.02)
+    await until(lambda: (cause in board.causes()) == holds, SOON_S)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill", "freeze"])
@@ -73,9 +72,7 @@ async def test_a_lost_broker_shows_within_five_seconds(how):
             await shows(board, Cause.BROKER, holds=True)
             back = stack.mosquitto.thaw if how == "freeze" else stack.mosquitto.start
             await asyncio.to_thread(back)
-            async with asyncio.timeout(20):
-                while board.causes():
-                    await asyncio.sleep(0.05)
+            await until(lambda: not board.causes())
             showing.cancel()
 
 

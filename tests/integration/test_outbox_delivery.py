@@ -16,7 +16,8 @@ from alerting.signature import Signer, Verification
 from service.desk import Desk, DeskSettings
 from service.stack import Stack
 from tests.fakes.alerting_values import CLEARED, UPDATED, let_go, press, transition
-from tests.integration.outbox_rigs import SECRET, Rig, desk, dispatching, opened, until
+from tests.integration.outbox_rigs import SECRET, Rig, desk, dispatching, opened
+from tests.waiting import until
 
 
 async def delivered(rig: Rig) -> bool:

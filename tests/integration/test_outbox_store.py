@@ -29,7 +29,8 @@ from tests.fakes.alerting_values import (
     press,
     transition,
 )
-from tests.integration.outbox_rigs import Rig, opened, until
+from tests.integration.outbox_rigs import Rig, opened
+from tests.waiting import until
 
 A, B = "http://a.invalid/x?token=secret", "http://b.invalid/y"
 NOW = T0 + 60 * S

@@ -21,6 +21,7 @@ from service.times import read, to_us
 from simulator.recordings.recorded import RecordedSource
 from telemetry.findings import Change, FindingKind
 from tests.unit.simulator.test_traces import made_up
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "real-rides"
@@ -58,12 +59,13 @@ async def hoistway(*arguments: str, **environment: str) -> tuple[int, str, str]:
 
 async def stored(rig: Rig, frames: int, transitions: int) -> list[Said]:
     """Return the stored transitions when so many frames and transitions are there."""
-    async with asyncio.timeout(60):
-        while True:
-            rows = await rig.pool.fetch(TRANSITIONS)
-            if len(rows) >= transitions and await rig.count(FRAMES) >= frames:
-                return sorted(map(_of_row, rows), key=_order)
-            await rig.pool.execute("SELECT pg_sleep(0.05)")
+
+    async def all_rows() -> list[asyncpg.Record]:
+        rows = await rig.pool.fetch(TRANSITIONS)
+        there = len(rows) >= transitions and await rig.count(FRAMES) >= frames
+        return rows if there else []
+
+    return sorted(map(_of_row, await until(all_rows, 60)), key=_order)
 
 
 def _of_row(row: asyncpg.Record) -> Said:

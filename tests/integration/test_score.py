@@ -16,6 +16,7 @@ from service.backtest.workers import BacktestError, run_all
 from service.cli import run
 from simulator.scenarios.build import build
 from simulator.scenarios.reader import load
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 SMALL = """
@@ -228,9 +229,7 @@ async def test_ctrl_c_ends_the_workers_too_and_says_nothing_more():
     _, err = await process.communicate()
     assert process.returncode == 130
     assert b"Traceback" not in err
-    async with asyncio.timeout(30):
-        while _lives(process.pid):
-            await asyncio.sleep(0.05)
+    await until(lambda: not _lives(process.pid), 30)
 
 
 def _lives(group: int) -> bool:

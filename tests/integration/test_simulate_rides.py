@@ -16,6 +16,7 @@ from service.rig import Rig, RigSettings
 from service.stack import Stack
 from simulator.recordings.rides import Ride, read_rides
 from telemetry.findings import FindingKind
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 REAL_LOG = ROOT.parent / "shared" / "data" / "real-rides" / "ride-log.csv"
@@ -61,12 +62,12 @@ async def stored(rig: Rig, code: str, want: int) -> list[Any]:
     query = """SELECT f.time, f.car, f.direction
                FROM frames f JOIN elevators e ON e.id = f.elevator_id
                WHERE e.code = $1 ORDER BY f.time, f.seq"""
-    async with asyncio.timeout(30):
-        while True:
-            rows = await rig.pool.fetch(query, code)
-            if len(rows) >= want:
-                return rows
-            await rig.pool.execute("SELECT pg_sleep(0.05)")
+
+    async def all_rows() -> list[Any]:
+        rows = await rig.pool.fetch(query, code)
+        return rows if len(rows) >= want else []
+
+    return await until(all_rows, 30)
 
 
 def rides_in(rows: list[Any]) -> list[Ride]:

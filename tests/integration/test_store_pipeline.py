@@ -29,6 +29,7 @@ from service.stack import Stack
 from telemetry.batch import FrameBatch
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transition
+from tests.waiting import until
 
 START_US = 1_795_000_000_000_000
 
@@ -82,9 +83,7 @@ async def waiters(conn: asyncpg.Connection) -> int:
 
 
 async def until_somebody_waits(conn: asyncpg.Connection) -> None:
-    async with asyncio.timeout(20):
-        while not await waiters(conn):
-            await asyncio.sleep(0.005)
+    await until(lambda: waiters(conn))
 
 
 async def test_batches_come_back_in_order(opened: Open) -> None:

@@ -13,6 +13,7 @@ from service.blindness import Blindness
 from service.clock import ManualClock
 from service.metrics import Metrics
 from service.readiness import Board, Cause
+from tests.waiting import until
 
 
 class Announcer:
@@ -52,7 +53,7 @@ async def test_a_standby_gives_no_signs_of_life():
     await turns()
     assert announcer.began == 0  # who is the writer is not known yet
     board.set(Cause.STANDBY)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # twice as long as the role may be unknown
     assert announcer.began == 0
     board.clear(Cause.STANDBY)
     board.clear(Cause.STARTING)
@@ -76,8 +77,7 @@ async def test_a_start_without_database_is_announced_all_the_same():
     made: Any = announcer
     board.set(Cause.DATABASE)
     task = asyncio.create_task(Blindness(board).announce(Metrics(CollectorRegistry(), "0"), made))
-    await asyncio.sleep(0.1)
-    assert announcer.runs
+    await until(lambda: announcer.runs)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
