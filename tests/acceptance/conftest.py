@@ -17,8 +17,11 @@ from service.child import ServiceProcess
 from service.rig import Rig, RigSettings
 from service.soak import accounts
 from service.stack import Stack
+from simulator.publishing.publish import Publisher, PublishSettings
+from tests.acceptance.terminal import Terminal
 
 MakeRig = Callable[..., Awaitable[Rig]]
+Open = Callable[[Rig, str], Awaitable[Terminal]]
 
 
 def is_running(service: ServiceProcess) -> bool:
@@ -64,3 +67,16 @@ async def rig(stack: Stack, tmp_path: Path) -> AsyncIterator[MakeRig]:
         for one, law in made:
             if law:
                 await assert_conserved(one)
+
+
+@pytest.fixture
+async def terminal() -> AsyncIterator[Open]:
+    """Return a factory of terminals, each with a gateway of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def make(rig: Rig, code: str) -> Terminal:
+            settings = PublishSettings(rig.settings.mqtt_url, 1, f"{rig.client_id}-{code}")
+            publisher = await stack.enter_async_context(Publisher(settings))
+            return Terminal(publisher, code, f"gw-{code}")
+
+        yield make

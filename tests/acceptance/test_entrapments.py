@@ -1,29 +1,27 @@
-"""Scripted incidents from broker to desk: want this alarm between t1 and t2, and no other.
+"""Scripted incidents from broker to desk: want this alarm between t1 and t2, and no other."""
 
-Event times lie some seconds back where a story would otherwise take its windows' time; that is what
-a lagging gateway looks like, and below 120 s of lag nothing waits.
-"""
-
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
-from datetime import datetime
 from typing import Any
 
 import aiohttp
-import pytest
 
-from ingest.store.writer_lock import LOCK_CLASS
-from service.child import ServiceProcess, free_port
-from service.desk import Desk, Received
 from service.rig import Rig
 from service.roles import Role
-from service.soak import accounts
 from service.times import to_us
-from simulator.publishing.publish import Publisher, PublishSettings
-from telemetry.findings import FindingKind
-from tests.acceptance.conftest import MakeRig
+from tests.acceptance.conftest import MakeRig, Open
+from tests.acceptance.stories import (
+    BETWEEN,
+    BUTTON,
+    LANDING,
+    RAISED,
+    RESCUE,
+    WINDOWS,
+    about_alarms,
+    alarms,
+    instant,
+    lift,
+    settle,
+    wait_for,
+)
 from tests.acceptance.terminal import (
     EMPTY,
     OPEN,
@@ -35,85 +33,7 @@ from tests.acceptance.terminal import (
 )
 from tests.waiting import until
 
-RAISED = "hoistway.alarm.raised"
-BETWEEN = FindingKind.ENTRAPMENT_BETWEEN_LANDINGS
-LANDING = FindingKind.ENTRAPMENT_AT_LANDING
-BUTTON = FindingKind.ALARM_BUTTON
-RESCUE = [int(kind) for kind in (BETWEEN, LANDING, BUTTON)]
-WINDOWS = {
-    "between_landings_window_s": 3,
-    "at_landing_window_s": 4,
-    "urgent_window_s": 1,
-}
 HOUR_US = 3600 * SECOND_US
-
-Open = Callable[[Rig, str], Awaitable[Terminal]]
-
-
-@pytest.fixture
-async def terminal() -> AsyncIterator[Open]:
-    """Return a factory of terminals, each with a gateway of its own."""
-    async with AsyncExitStack() as stack:
-
-        async def make(rig: Rig, code: str) -> Terminal:
-            settings = PublishSettings(rig.settings.mqtt_url, 1, f"{rig.client_id}-{code}")
-            publisher = await stack.enter_async_context(Publisher(settings))
-            return Terminal(publisher, code, f"gw-{code}")
-
-        yield make
-
-
-def lift(code: str, **more: Any) -> tuple[str, Mapping[str, Any]]:
-    fields = {"params": WINDOWS, "confirmed": True, "gateway": f"gw-{code}", **more}
-    return code, fields
-
-
-async def wait_for(rig: Rig, kind: str, count: int = 1, timeout_s: float = 15.0) -> list[Received]:
-    """Wait until the desk has taken ``count`` messages whose type ends like that."""
-
-    def there(desk: Desk) -> bool:
-        return len(desk.messages(kind)) >= count
-
-    try:
-        await rig.desk.wait_for(there, timeout_s)
-    except TimeoutError:
-        words = rig.service.last_words(10)
-        got = [m.type for m in rig.desk.received]
-        raise AssertionError(f"no {count} x {kind}, but {got}\n{words}") from None
-    return list(rig.desk.messages(kind))
-
-
-def about_alarms(rig: Rig) -> list[Received]:
-    return [m for m in rig.desk.received if m.type.startswith("hoistway.alarm.")]
-
-
-async def settle(rig: Rig, *terminals: Terminal) -> None:
-    """Wait until every frame told is stored and no delivery is due."""
-
-    async def done() -> bool:
-        for one in terminals:
-            stored = await rig.count(
-                "SELECT count(*) FROM frames f JOIN elevators e ON e.id = f.elevator_id"
-                " WHERE e.code = $1",
-                one.code,
-            )
-            if stored < len(set(one.told)):
-                return False
-        return not await rig.count("SELECT count(*) FROM deliveries WHERE state = 'pending'")
-
-    await until(done)
-    await accounts.settled(rig.service)
-
-
-async def alarms(rig: Rig) -> list[tuple[str, FindingKind, int, str]]:
-    """Return the alarm rows of rescue: lift, kind, onset, state."""
-    rows = await rig.pool.fetch(
-        "SELECT e.code, a.kind, a.onset, a.state FROM alarms a"
-        " JOIN elevators e ON e.id = a.elevator_id WHERE a.kind = ANY($1)"
-        " ORDER BY a.onset, e.code",
-        RESCUE,
-    )
-    return [(r["code"], FindingKind(r["kind"]), to_us(r["onset"]), r["state"]) for r in rows]
 
 
 async def escalation(rig: Rig, alarm_id: str | None) -> tuple[int, int]:
@@ -125,10 +45,6 @@ async def escalation(rig: Rig, alarm_id: str | None) -> tuple[int, int]:
         alarm_id,
     )
     return to_us(row["raised_at"]), to_us(row["decided_at"])
-
-
-def instant(text: Any) -> int:
-    return to_us(datetime.fromisoformat(str(text)))
 
 
 async def request(
@@ -470,82 +386,3 @@ async def test_an_unknown_lift_is_watched_like_any_other(rig: MakeRig, terminal:
     assert raised.data["elevator"]["confirmed"] is False
     await settle(made, a)
     assert await alarms(made) == [("NEVER-SEEN", BETWEEN, t + 2 * SECOND_US, "raised")]
-
-
-@pytest.fixture
-async def standby(rig: MakeRig) -> AsyncIterator[tuple[Rig, ServiceProcess]]:
-    """Return a rig whose service works, and a second process that stands by."""
-    made = await rig(registrations=[lift("A")], accept_as=None)
-    log_path = made.service.log_path.with_name("standby.log")
-    second = ServiceProcess(made.service.environment, log_path, http_port=free_port())
-    first = made.service
-    await second.start()
-    try:
-        await until(lambda: says(second, "standby"))
-        yield made, second
-        # what is judged at the end is who works then
-        assert made.service is second
-        assert accounts.log_faults(first.log_path) == []
-    finally:
-        for process in (first, second):
-            if process is not made.service:
-                await process.kill()
-
-
-async def test_a_standby_takes_over_in_the_middle_of_a_window(
-    standby: tuple[Rig, ServiceProcess], terminal: Open
-) -> None:
-    made, second = standby
-    a = await terminal(made, "A")
-    t = made.clock.now_us() // 1000 * 1000
-    await a.tell(t - 1 * SECOND_US, RIDES)
-    await a.tell(t, STUCK)
-    await settle(made, a)
-    await made.service.kill()
-    await second.wait_ready()
-    made.service = second
-    await a.tell(t + 2 * SECOND_US, STUCK)
-    [raised] = await wait_for(made, RAISED)
-    assert instant(raised.data["onset"]) == t
-    assert instant(raised.data["detected"]) == t + 3 * SECOND_US
-    await settle(made, a)
-    assert await alarms(made) == [("A", BETWEEN, t, "raised")]
-    assert await made.count("SELECT count(DISTINCT epoch) FROM batches") == 2
-
-
-async def test_a_frozen_writer_that_wakes_up_writes_nothing_more(
-    standby: tuple[Rig, ServiceProcess], terminal: Open
-) -> None:
-    made, second = standby
-    first, a = made.service, await terminal(made, "A")
-    t = made.clock.now_us() // 1000 * 1000
-    await a.tell(t - 1 * SECOND_US, RIDES)
-    await settle(made, a)
-    os.kill(first.pid, signal.SIGSTOP)
-    await a.tell(t, STUCK)  # lies in the socket of the frozen one
-    lock = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-    assert await made.count(f"{lock} AND classid = $1", LOCK_CLASS)
-    await second.wait_ready()
-    made.service = second
-    os.kill(first.pid, signal.SIGCONT)
-    for step in range(1, 20):
-        await a.tell(t + step * 200_000, STUCK)
-        await settle(made, a)
-    [raised] = await wait_for(made, RAISED)
-    assert instant(raised.data["onset"]) == t
-    await settle(made, a)
-    assert await alarms(made) == [("A", BETWEEN, t, "raised")]
-    written = await made.pool.fetch("SELECT epoch, min(id), max(id) FROM batches GROUP BY 1")
-    (_, _, before), (_, after, _) = sorted(tuple(row) for row in written)
-    assert before < after, "the old writer wrote between the new one's batches"
-
-
-async def says(service: ServiceProcess, cause: str) -> bool:
-    try:
-        async with (
-            aiohttp.ClientSession(trust_env=False) as session,
-            session.get(f"{service.http_url}/readyz") as answer,
-        ):
-            return answer.status == 503 and cause in await answer.text()
-    except aiohttp.ClientError:
-        return False

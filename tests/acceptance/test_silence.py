@@ -17,8 +17,8 @@ from simulator.publishing.publish import Publisher
 from telemetry.findings import FindingKind
 from tests.acceptance.conftest import MakeRig
 from tests.acceptance.terminal import EMPTY, SECOND_US, Terminal
-from tests.acceptance.test_entrapments import until
 from tests.conftest import ROOT
+from tests.waiting import until
 
 LIFTS = ("31103301102014070001", "31103301102014070002", "31103301102014070003")
 LIMIT_S = 8
