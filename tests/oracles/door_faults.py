@@ -179,5 +179,10 @@ class Oracle(Listener):
         return {FAILS_TO_OPEN: self.sure_open, FAILS_TO_CLOSE: self.sure_close}.get(kind, 0)
 
     def said(self, kind):
-        """Nothing more is compared: the kinds have different evidence."""
-        return {}
+        if kind == FAILS_TO_OPEN:
+            return {"sensed": self.sensed_open, "arrived": self.arrived, "occupied": self.occupied}
+        if kind == FAILS_TO_CLOSE:
+            return {"sensed": self.sensed_close, "tells_closing": self.tells_closing}
+        if kind == HELD_OPEN:
+            return {"in_zone": self.get("zone"), "tells_closing": self.tells_closing}
+        return {"reopened": self.reopened}
