@@ -173,7 +173,7 @@ def judged(plan: Plan, mutant: Mutant | None, stages: Stages) -> int:
     if stages is not Stages.REST:
         if fails(contract, DEFAULTS, detectors, (None,)):
             return ORACLE
-        if fails(battery, AGAINST_ORACLE, detectors, FEW if plan.others else battery.SEEDS):
+        if fails(battery, AGAINST_ORACLE, detectors, FEW):
             return ORACLE
     if stages is Stages.QUICK:
         return LEFT_OPEN
@@ -184,6 +184,8 @@ def judged_by_rest(plan: Plan, battery: ModuleType, contract: ModuleType, detect
     """Judge what the quick stages did not notice."""
     if failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
+    if fails(battery, AGAINST_ORACLE, detectors, () if plan.others else battery.SEEDS[len(FEW) :]):
+        return ORACLE
     if fails(battery, SEARCHED, detectors, (None,)):
         return ORACLE
     if not plan.others and failing_stories(plan, plan.files, detectors, "-x"):
