@@ -102,6 +102,8 @@ def test_a_tick_reaches_its_own_time_but_only_beyond_the_last_frame():
     line = timeline([10, 20], [True, False], 25)
     assert line.reached(np.full(3, 25)).tolist() == [False, False, True]
     assert line.by_tick(np.full(3, 25)).tolist() == [False, False, True]
+    assert not line.reached(np.full(3, 26)).any()
+    assert not line.by_tick(np.full(3, 26)).any()
     assert not line.by_tick(np.full(3, 19)).any()
     assert not timeline([10, 20], [True, False], 20).reached(np.full(3, 20)).any()
 
