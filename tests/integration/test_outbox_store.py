@@ -394,8 +394,7 @@ async def add_lifts(rig: Rig, n: int) -> list[int]:
     """Register ``n`` more lifts and return their ids."""
     rows = await rig.rows(
         "insert into elevators (id, code)"
-        " select 1000 + g, 'more-' || g from generate_series(1, $1::int) g"
-        " returning id",
+        " select 1000 + g, 'more-' || g from generate_series(1, $1::int) g returning id",
         n,
     )
     return [r["id"] for r in rows]
