@@ -116,6 +116,21 @@ def test_small_changes_and_single_wild_signs_are_ordinary():
     assert lift.said(KIND) == []
 
 
+FIRST_SIGN_S = 8  # the first ride ends
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize(("sooner_s", "told"), [(0, 1), (1, 0)])
+def test_the_warm_up_ends_so_many_days_after_the_first_sign_to_the_second(sooner_s, told):
+    lift = Worked(degrading_warm_up_d=1)
+    lift.rides(60)
+    lift.rides(60, opening_s=4.0)
+    assert lift.told() == []
+    lift.now_s = FIRST_SIGN_S + DAY_S - sooner_s - (2 + 6 + 1 + 4)  # the doors stand open then
+    lift.rides(1, opening_s=4.0)
+    assert len(lift.told()) == told
+
+
 def test_nothing_is_said_before_the_warm_up():
     lift = Worked(degrading_warm_up_d=1)
     lift.rides(60)

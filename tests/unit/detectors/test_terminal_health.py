@@ -111,6 +111,18 @@ def test_a_speed_that_is_half_too_high_does_not_fit_the_way():
     assert lift.said(SPEED)[-1][0] == "cleared"
 
 
+@pytest.mark.parametrize(("apart_us", "is_judged"), [(3_000_000, True), (3_000_001, False)])
+def test_a_run_is_judged_if_its_frames_are_three_seconds_apart_and_no_more(apart_us, is_judged):
+    lift, apart_s = Lift(), apart_us / 1e6
+    for run in range(3):
+        at_s, low_m = 100 * run, 30.0 * run
+        lift.at(at_s, car=0, speed_mps=0.0, height_m=low_m)
+        for k in range(5):
+            lift.at(at_s + 1 + k * apart_s, car=1, speed_mps=3.0, height_m=low_m + 6 * k)
+        lift.at(at_s + 2 + 4 * apart_s, car=0, speed_mps=0.0, height_m=low_m + 24)
+    assert bool(lift.raised(SPEED)) is is_judged
+
+
 def test_the_right_speed_fits():
     lift = Lift()
     trips(lift, 10, 1.0)
