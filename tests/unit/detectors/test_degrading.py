@@ -175,3 +175,12 @@ def test_an_ideal_ride_is_the_closed_form():
     way_m = np.array([3.0, 30.0])
     assert ideal_s(way_m, 2.0) == pytest.approx([0.8 + (15 + 0.64) ** 0.5, 15 + 2.5 + 0.8])
     assert ideal_s(way_m, float("nan")) == pytest.approx(ideal_s(way_m, 1.75))
+
+
+@pytest.mark.parametrize(("rated_mps", "from_m"), [(1.0, 2.05), (2.0, 6.6), (4.0, 23.2)])
+def test_a_ride_cruises_from_the_way_on_in_which_it_reaches_its_rated_speed(rated_mps, from_m):
+    longer_m, shorter_m = from_m * 1.02, from_m * 0.98
+    cruising_s = longer_m / rated_mps + rated_mps / 0.8 + 0.8
+    assert ideal_s(np.array([longer_m]), rated_mps) == pytest.approx([cruising_s])
+    short_s = 0.8 + (5 * shorter_m + 0.64) ** 0.5
+    assert ideal_s(np.array([shorter_m]), rated_mps) == pytest.approx([short_s])
