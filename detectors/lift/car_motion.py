@@ -17,9 +17,6 @@ from telemetry.columns import UNKNOWN, Door
 MOVING_MPS: Final = 0.05
 """From here on a car moves [m/s] (practice, as in the rule of entrapments)."""
 
-_SHUT: Final = np.isin(np.arange(256), [Door.CLOSED, Door.LOCKED])
-_APART: Final = np.isin(np.arange(256), [Door.CLOSING, Door.OPENING, Door.OPEN, Door.HELD])
-
 
 class Motion(NamedTuple):
     """Motion along a strip, shape (n + m,)."""
@@ -43,14 +40,14 @@ def _motion(heard: Heard) -> Motion:
     return Motion(speed, moves, stands)
 
 
-def shut(door: NDArray[np.int8]) -> Bools:
+def shut(heard: Heard) -> Bools:
     """Tell where doors are known to be closed or locked."""
-    return _SHUT.take(door.view(np.uint8))
+    return heard.says("door", Door.CLOSED, Door.LOCKED)
 
 
-def apart(door: NDArray[np.int8]) -> Bools:
+def apart(heard: Heard) -> Bools:
     """Tell where doors are known not to be closed: closing, opening, open or held."""
-    return _APART.take(door.view(np.uint8))
+    return heard.says("door", Door.CLOSING, Door.OPENING, Door.OPEN, Door.HELD)
 
 
 def known(values: NDArray[Any]) -> Bools:

@@ -32,20 +32,15 @@ from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
 from detectors.segments import Bools, Ints
 from detectors.signals import MAINS_OFF_CODE, SILENT_SOURCE, Heard
 from detectors.windows import limit_at, window_fields
-from telemetry.columns import UNKNOWN, Door, Mode, Power
+from telemetry.columns import Door, Mode, Power
 from telemetry.findings import FindingKind
 
 CODE_FAILS_TO_CLOSE: Final = 2
 CODE_FAILS_TO_OPEN: Final = 3
 """National codes (GB/T 24476)."""
 
-_AT_WORK: Final = np.isin(
-    np.arange(256), [Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER]
-)
-"""Modes, as bytes, in which doors are worked by hand or by other rules."""
-_NORMAL: Final = np.isin(np.arange(256), [UNKNOWN % 256, Mode.NORMAL, Mode.UNKNOWN])
-"""Modes, as bytes, of ordinary service; never told is ordinary."""
-_UNFINISHED: Final = np.isin(np.arange(256), [Door.CLOSING, Door.HELD])
+_AT_WORK: Final = (Mode.STOPPED, Mode.INSPECTION, Mode.FIRE_RECALL, Mode.FIREFIGHTER)
+"""Modes in which doors are worked by hand or by other rules."""
 _MOST: Final = int(np.iinfo("u1").max)
 MINUTE_US: Final = 60 * US_PER_S
 _VALUES: Final = ("car", "door", "zone", "floor", "mode", "power", "passenger", "load_pct")
@@ -136,13 +131,13 @@ class _Scene:
     @cached_property
     def at_work(self) -> Bools:
         """Tell where doors are worked by hand, by fire service, or not at all."""
-        return _AT_WORK.take(self.heard.held("mode").view(np.uint8))
+        return self.heard.says("mode", *_AT_WORK)
 
     @cached_property
     def dark(self) -> Bools:
         """Tell where the lift is without mains, or its terminal, which hangs on its light."""
-        held = self.heard.held
-        off = (held("power") == Power.BATTERY) | (held("terminal_power") == Power.BATTERY)
+        says = self.heard.says
+        off = says("power", Power.BATTERY) | says("terminal_power", Power.BATTERY)
         return off | (self.heard.code(MAINS_OFF_CODE) == 1)
 
     def values(self, at: Ints) -> dict[str, NDArray[Any]]:
@@ -179,8 +174,8 @@ class DoorFaultsDetector(ConditionDetector):
         self, state: State, heard: Heard, params: DoorFaultParams
     ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
         """Judge every element; see ``ConditionDetector.judge``."""
-        seg, car, door, zone = heard.segments, motion(heard), heard.held("door"), heard.held("zone")
-        doors_apart, doors_shut = apart(door), shut(door)
+        seg, car, zone = heard.segments, motion(heard), heard.held("zone")
+        doors_apart, doors_shut = apart(heard), shut(heard)
         silent = heard.after_silence(params.silent_after_us)
         outside = car.moves & (zone == 0)
         away = kept(seg, state["away"], outside, car.stands & (zone == 1))
@@ -216,7 +211,7 @@ def _opens(scene: _Scene) -> Judged:
     """Judge a car that came with somebody inside and whose doors do not open."""
     heard, params = scene.heard, scene.params
     zone, door = heard.held("zone"), heard.held("door")
-    waits = scene.car.stands & (zone == 1) & shut(door) & scene.arrived
+    waits = scene.car.stands & (zone == 1) & shut(heard) & scene.arrived
     waits &= ~scene.at_work & ~scene.dark & (heard.held("safety_circuit") != 0)
     # Who went on from landing to landing with shut doors had them open: the switch sticks.
     sticks = scene.trips > params.fails_to_open_trips
@@ -249,9 +244,9 @@ def _opens(scene: _Scene) -> Judged:
 
 def _closes(scene: _Scene) -> Judged:
     """Judge doors that are closing, or held not fully closed, and do not get there."""
-    heard, params, door = scene.heard, scene.params, scene.heard.held("door")
-    unfinished = _UNFINISHED.take(door.view(np.uint8)) & ~scene.at_work
-    sensed = tri(unfinished, ~unfinished & ~shut(door))  # doors that stand open may be told to
+    heard, params = scene.heard, scene.params
+    unfinished = heard.says("door", Door.CLOSING, Door.HELD) & ~scene.at_work
+    sensed = tri(unfinished, ~unfinished & ~shut(heard))  # doors that stand open may be told to
     merge = merged(sensed, heard.code(CODE_FAILS_TO_CLOSE))
 
     def evidence(at: Ints) -> Evidence:
@@ -272,9 +267,11 @@ def _closes(scene: _Scene) -> Judged:
 
 def _held(scene: _Scene) -> Judged:
     """Judge doors that stand open in the zone, in ordinary service."""
-    heard, params, mode = scene.heard, scene.params, scene.heard.held("mode")
-    stands_open = (heard.held("door") == Door.OPEN) & (heard.held("zone") != 0)
-    holds = stands_open & ~scene.car.moves & ~scene.dark & _NORMAL.take(mode.view(np.uint8))
+    heard, params = scene.heard, scene.params
+    stands_open = heard.says("door", Door.OPEN) & (heard.held("zone") != 0)
+    # A mode that was never told is ordinary.
+    normal = heard.says("mode", Mode.NORMAL, Mode.UNKNOWN) | ~known(heard.held("mode"))
+    holds = stands_open & ~scene.car.moves & ~scene.dark & normal
     window_us = params.held_open_window_us + np.where(
         scene.doors.tells_closing, 0, params.unseen_closing_us
     )

@@ -65,7 +65,7 @@ def door_movements(state: State, heard: Heard, moves: Bools) -> DoorMovements:
     seg, line, door = heard.segments, heard.line, heard.held("door")
     changes = seg.changes(door)
     since_us = line.since(changes, state["door_since_us"])
-    over = shut(door) | moves
+    over = shut(heard) | moves
     reopens = changes & ~over & heard.said("door", Door.CLOSING, Door.HELD)
     reopens &= heard.says("door", Door.OPENING, Door.OPEN)
     closing = heard.says("door", Door.CLOSING)

@@ -171,7 +171,7 @@ def _off(
     size_m = np.abs(error_m)
     size_m[size_m > params.zone_reach_m] = np.nan
     leaves = car.moves & (heard.held("zone") == 0)
-    opened = kept(seg, state["opened"], apart(heard.held("door")), leaves)
+    opened = kept(seg, state["opened"], apart(heard), leaves)
     level = leaves | (size_m <= params.stopping_error_m) | np.isnan(size_m)
     beyond = stops.parked & (size_m > params.stopping_error_m + params.levelling_noise_m)
     stopped_off = kept(seg, state["stopped_off"], beyond & ~opened, level)

@@ -135,7 +135,7 @@ class _Car(NamedTuple):
 def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
     seg, at = heard.segments, motion(heard)
     door, zone = heard.held("door"), heard.held("zone")
-    is_open, is_shut = apart(door), shut(door)
+    is_open, is_shut = apart(heard), shut(heard)
     creeps = at.speed_mps < params.creep_speed_mps
     stood_open = kept(seg, state["stood_open"], is_open & (zone == 1) & at.stands, is_shut)
     moved = kept(

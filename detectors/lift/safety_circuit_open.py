@@ -66,7 +66,7 @@ class SafetyCircuitOpenDetector(ConditionDetector):
             runs = motion(heard).moves | (heard.held("car") == 1)
             # A circuit that opens ends the run, perhaps before the next frame.
             began = runs | (seg.rises(is_open) & seg.prior(runs))
-            by_door = apart(heard.held("door")) & (heard.held("zone") != 0)
+            by_door = apart(heard) & (heard.held("zone") != 0)
             by_hand = heard.says("mode", Mode.INSPECTION)
             tripped = kept(seg, state["tripped"], is_open & began & ~by_door & ~by_hand, ~is_open)
         sensed = tri(tripped, ~known(circuit))

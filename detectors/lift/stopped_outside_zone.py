@@ -67,7 +67,7 @@ class StoppedOutsideZoneDetector(ConditionDetector):
         """Judge every element; see ``ConditionDetector.judge``."""
         seg, car = heard.segments, motion(heard)
         zone, door, passenger = (heard.held(name) for name in ("zone", "door", "passenger"))
-        doors_apart = apart(door)
+        doors_apart = apart(heard)
         at_landing = kept(
             seg, state["at_landing"], car.stands & ((zone == 1) | doors_apart), car.moves
         )
