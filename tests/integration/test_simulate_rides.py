@@ -138,7 +138,8 @@ def test_a_noisy_fleet_is_acknowledged_and_its_truth_written(command, stack, tmp
     assert status == 0, err
     summary = json.loads(out)
     assert summary["unacknowledged"] == 0
-    assert summary["acknowledged_frames"] >= summary["frames"] >= 30
+    assert summary["acknowledged_frames"] == summary["published_frames"]
+    assert summary["frames"] >= 30  # some are sent twice, and a bad line may lose some
     told = [json.loads(line) for line in truth.read_text().splitlines()]
     events = [one for one in told if one["what"] == "event"]
     assert len(events) == summary["true_events"] > 0
