@@ -133,9 +133,8 @@ def _stop_begins(seg: Segments, at_rest: Bools, doors: Openings, elsewhere: Bool
 
 def _elsewhere(heard: Heard, silent_after_us: Any) -> Bools:
     """Mark frames that end a silence in which the car has evidently moved."""
-    seg, line = heard.segments, heard.line
-    silent = line.told & (line.t_us - seg.prior(heard.seen_us) > silent_after_us)
-    moved = np.zeros(len(seg), np.bool_)
+    silent = heard.after_silence(silent_after_us)
+    moved = np.zeros(len(heard.segments), np.bool_)
     if not silent.any():
         return moved
     for name in ("zone", "floor"):

@@ -172,6 +172,5 @@ def _stale(
 
     ``settled``: elements at which somebody is seen inside, or was let out.
     """
-    line, seg = heard.line, heard.segments
-    silent = line.told & (line.t_us - seg.prior(heard.seen_us) > params.silent_after_us)
+    seg, silent = heard.segments, heard.after_silence(params.silent_after_us)
     return seg.latch(seg.headed(silent & latched, state["stale"]), settled)
