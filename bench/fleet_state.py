@@ -9,6 +9,7 @@ how much memory a lift takes: state alone, and all that the process holds.
 """
 
 import argparse
+import gc
 import resource
 import sys
 import time
@@ -25,6 +26,7 @@ from ingest import assemble  # noqa: E402
 from ingest.assemble import AssembleParams  # noqa: E402
 from ingest.fleet import Fleet, LiftRecord  # noqa: E402
 from ingest.store.snapshots import LIFTS_PER_PIECE, checksum, pack  # noqa: E402
+from service.collector import settle  # noqa: E402
 from service.core import LaneCore  # noqa: E402
 from telemetry.batch import FrameBatch  # noqa: E402
 
@@ -113,6 +115,13 @@ def snapshot(core: LaneCore) -> None:
           f" {sum(packs):.2f} ms packed")  # fmt: skip
 
 
+def collecting() -> None:
+    """Show for how long a full collection of garbage stops everything, before and after."""
+    print(f"{'a full collection of garbage':<58} {timed(gc.collect):8.2f} ms")
+    settle()
+    print(f"{'... once the service has settled':<58} {timed(gc.collect):8.2f} ms")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lifts", type=int, default=100_000)
@@ -122,6 +131,7 @@ def main() -> None:
     work(core, given.lifts)
     after = resident_mb()
     snapshot(core)
+    collecting()
     n = core.n_lifts
     print(
         f"state of a lift: detectors {core.bank.lift_bytes} B, order and keys"

@@ -28,6 +28,7 @@ from migrations.run import head_revision
 from service.blindness import Blindness, measure_loop_lag, show_source_state, show_standing
 from service.clock import ClockSetBackError
 from service.clock_watch import watch_clock
+from service.collector import settle
 from service.database import DatabaseError, open_pool, revision, schema_problem, watch_database
 from service.foundation import Foundation
 from service.logs import tell_unhandled
@@ -154,6 +155,7 @@ class _Service(Foundation):
             ]
             running = tasks.create_task(pipeline.run(), name="pipeline")
             snapshotting = tasks.create_task(snapshots.run(), name="snapshots")
+            settle()
             self.board.clear(Cause.STARTING)
             log.info(
                 "serving",
