@@ -163,7 +163,9 @@ class _Service(Foundation):
                 lifts=sum(lane.core.n_lifts for lane in self.lanes),
             )
             await stop
-            end_s = asyncio.get_running_loop().time() + self.settings.ingest.drain_timeout_s
+            loop = asyncio.get_running_loop()
+            end_s = loop.time() + self.settings.ingest.drain_timeout_s
+            loop.call_at(end_s, pool.terminate)  # lets go who still asks a silent database then
             log.info("stopping", in_flight=pipeline.in_flight)
             self.board.set(Cause.STOPPING)
             snapshotting.cancel()

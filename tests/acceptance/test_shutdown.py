@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 
 from service.child import ServiceProcess
@@ -99,9 +100,9 @@ async def frail(make_rig: MakeRig, stack: Stack, *, ready: bool = True) -> Rig:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["stop", "freeze"])
+@pytest.mark.parametrize(("how", "noticed"), [("stop", False), ("freeze", False), ("freeze", True)])
 async def test_without_a_database_it_ends_in_time_and_the_frames_come_again(
-    rig: MakeRig, frail_stack: Stack, how: str
+    rig: MakeRig, frail_stack: Stack, how: str, *, noticed: bool
 ) -> None:
     made = await frail(rig, frail_stack)
     database = frail_stack.postgres
@@ -117,7 +118,16 @@ async def test_without_a_database_it_ends_in_time_and_the_frames_come_again(
         async def waits() -> bool:
             return (await accounts.ledger(made.service)).in_flight > 0
 
+        async def knows() -> bool:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{made.service.http_url}/readyz") as answer,
+            ):
+                return "database" in await answer.text()
+
         await until(waits)
+        if noticed:  # so something asked the database, and still waits for its answer
+            await until(knows)
         took_s = await stop(made.service)
         told = last_event(made.service)
     finally:
