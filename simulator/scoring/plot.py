@@ -6,6 +6,8 @@ from typing import Any, Final
 from simulator.scoring.score import Estimate, Group, Score
 
 SUFFIXES: Final = (".png", ".svg", ".pdf")
+ROW_IN: Final = 0.26
+"""Height of a kind's row [inch]."""
 _NEEDS: Final = "plots need matplotlib: pip install 'hoistway[simulation]'"
 
 
@@ -31,10 +33,11 @@ def _figure_type() -> Any:
 def plot(score: Score, path: Path, title: str) -> None:
     """Write the picture to ``path``, in the format of its suffix. Raises ``PlotError``."""
     check(path)
-    figure = _figure_type()(figsize=(11, 4.5), layout="constrained")
     shown = {**score.families, **{kind.slug: group for kind, group in score.kinds.items()}}
     shown = {name: group for name, group in shown.items() if group.hits or group.missed}
-    left, right = figure.subplots(1, 2)
+    height = max(4.5, 1.5 + ROW_IN * len(shown))
+    figure = _figure_type()(figsize=(11, height), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
     _draw_shares(left, shown)
     _draw_delays(right, shown)
     figure.suptitle(title)
@@ -71,14 +74,15 @@ def _draw_shares(axes: Any, shown: dict[str, Group]) -> None:
 
 
 def _draw_delays(axes: Any, shown: dict[str, Group]) -> None:
-    for name, group in shown.items():
-        delays = sorted(h.delay_us / 1e6 for h in group.hits if h.delay_us is not None)
-        if delays:
-            shares = [100 * (i + 1) / len(delays) for i in range(len(delays))]
-            axes.step(delays, shares, where="post", label=name.replace("_", " "))
+    """Draw for each kind how late half of its events were found, 99 of 100, and the last."""
+    delays = [(i, group.delay) for i, group in enumerate(shown.values()) if group.delay is not None]
+    if delays:
+        rows, spreads = zip(*delays, strict=True)
+        axes.hlines(rows, [d.p50_s for d in spreads], [d.p99_s for d in spreads], lw=2)
+        axes.plot([d.p50_s for d in spreads], rows, "o", label="median")
+        axes.plot([d.p99_s for d in spreads], rows, "|", ms=10, label="99 of 100")
+        axes.plot([d.max_s for d in spreads], rows, "x", label="most")
+        axes.legend(loc="lower right")
     axes.set_xlabel("later than true onset + window [s]")
-    axes.set_ylabel("% of the events found")
     axes.set_xscale("symlog", linthresh=10)
     axes.grid(alpha=0.3)
-    if axes.has_data():
-        axes.legend(loc="lower right")
