@@ -66,13 +66,14 @@ class Segments:
         index = np.arange(size)
         before = index - 1
         before[head_at] = head_at
+        frame_at = np.flatnonzero(~is_head)
         return cls(
             index=index,
             row=np.repeat(np.arange(m), counts + 1),
             is_head=is_head,
             head_at=head_at,
             last_at=ends - 1,
-            frame_at=(frame_at := np.flatnonzero(~is_head)),
+            frame_at=frame_at,
             before=before,
             source=_source(head_at, frame_at),
         )
