@@ -288,8 +288,7 @@ class Connection:
         try:
             while link.inbox and not self.lost.done():
                 self._paho.loop_read()
-        # Top of a call from the event loop: a malformed answer makes the library raise anything.
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # a bad answer makes the library raise anything
             link.inbox = b""
             self._end(link, f"protocol error: {error!r}")
 
