@@ -117,11 +117,16 @@ async def backtest(conn: asyncpg.Connection, lane: int = 0, lanes: int = 1) -> B
 
 
 def uninterrupted(core: LaneCore, frames: FrameBatch, now_us: int) -> list[Transition]:
-    """Step all frames that were not late, in event order, each arriving when it was made."""
+    """Step all frames that were not late, in event order, each arriving as late as the newest did.
+
+    So a lift's time passes at the end as it did: a clock that leads does so by ticks as well.
+    """
     stepped = frames.take(np.flatnonzero(~frames["late"]))
     order = np.lexsort((stepped["seq"], stepped["time_us"], stepped["row"]))
     stepped = stepped.take(order)
-    stepped = stepped.replace(received_us=stepped["time_us"])
+    newest = np.searchsorted(stepped["row"], stepped["row"], side="right") - 1
+    lag_us = (stepped["received_us"] - stepped["time_us"])[newest]
+    stepped = stepped.replace(received_us=stepped["time_us"] + lag_us)
     core.absorb(stepped)
     end_us = max(now_us, int(stepped["time_us"].max(initial=0)))
     advanced = core.advance(stepped, end_us, caught_up=True)
