@@ -15,6 +15,7 @@ from service.http.auth import GuardedRoute, WithCaller, WithParts
 from service.http.paging import (
     MAX_ID,
     Limit,
+    Number,
     RawCode,
     Text,
     elevator_code,
@@ -45,7 +46,6 @@ def _unit(value: Any) -> Any:
 
 
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f]*$")] | None
-Number = Annotated[float, Field(allow_inf_nan=False)]
 Reason = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 UnitWord = Annotated[Unit, BeforeValidator(_unit)]
 After = Annotated[int, Query(ge=0, le=MAX_ID, description="next of the page before")]
@@ -66,7 +66,7 @@ class Registration(BaseModel):
     insurer: Line = None
     policy: Line = None
     model: Line = None
-    rated_speed_mps: Annotated[float, Field(gt=0, le=30)] | None = None
+    rated_speed_mps: Annotated[Number, Field(gt=0, le=30)] | None = None
     params: dict[str, Number] = Field(default_factory=dict)
     confirmed: bool = True
     reason: Reason = ""

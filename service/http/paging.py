@@ -1,4 +1,4 @@
-"""What callers put into queries: instants, limits, cursors, codes. Pure.
+"""What callers put into queries: instants, limits, cursors, codes, numbers. Pure.
 
 A cursor is opaque to the caller (the last page's ``next``); a wrong one is a 422.
 """
@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from fastapi import Path, Query
+from pydantic import Field
 
 from ingest.fleet import is_usable_name
 from service.http.problems import Code, Problem
@@ -17,6 +18,8 @@ MAX_ID = 2**63 - 1
 
 Limit = Annotated[int | None, Query(ge=1, description="largest number of entries in the answer")]
 Text = Annotated[str | None, Query(max_length=200)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number in a body. Strict: ``true`` read as 1 would be a window of one second."""
 RawCode = Annotated[str, Path(alias="code", description="elevator code, percent-encoded")]
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.store.parameters import Scope
 from service.http.auth import GuardedRoute, WithCaller, WithParts
-from service.http.paging import Limit, RawCode, Text, elevator_code, page, text_filter
+from service.http.paging import Limit, Number, RawCode, Text, elevator_code, page, text_filter
 from service.http.parts import Parts
 from service.http.problems import Code, Problem
 from service.parameters import Known, ParametersRefusedError, Wanted
@@ -34,7 +34,6 @@ EXAMPLE = {
 
 DryRun = Annotated[bool, Query(description="only say what would be different")]
 RawModel = Annotated[str, Path(alias="model", description="model, percent-encoded")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Setting(BaseModel):

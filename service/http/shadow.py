@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.commands.failures import CommandError
 from service.http.auth import GuardedRoute, WithCaller, WithParts
-from service.http.paging import Limit, Text, instant, page, text_filter
+from service.http.paging import Limit, Number, Text, instant, page, text_filter
 from service.http.parts import Parts
 from service.http.problems import Code, Problem
 from service.shadow.store import Case, Place, SaidFilter, ShadowRefusedError
@@ -63,7 +63,6 @@ Version = Annotated[
 From = Annotated[str | None, Query(alias="from", description="inclusive; default: a day before to")]
 To = Annotated[str | None, Query(alias="to", description="exclusive; default: now")]
 After = Annotated[str | None, Query(max_length=200, description="next of the page before")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Rules(BaseModel):

@@ -52,6 +52,36 @@ async def test_a_wrong_parameter_refuses_all_and_names_scope_key_and_range(param
     assert not api.intake.reloaded
 
 
+@pytest.mark.parametrize("value", [True, False, "20", [20]])
+@pytest.mark.parametrize(
+    ("method", "path", "around"),
+    [
+        ("PATCH", "/v1/parameters", "params"),
+        ("PATCH", "/v1/parameters/models/KONE", "params"),
+        ("PATCH", f"/v1/elevators/{CODE}/parameters", "params"),
+        ("PATCH", f"/v1/elevators/{CODE}", "params"),
+        ("PUT", f"/v1/elevators/{CODE}", "params"),
+        ("PUT", "/v1/shadow", "parameters"),
+    ],
+)
+async def test_what_is_no_number_is_no_threshold(method, path, around, value):
+    """``true`` would be a window of one second, and raise an alarm at every stop."""
+    api = Api()
+    async with client(api, "admin") as http:
+        answer = await http.request(method, path, json={around: {"at_landing_window_s": value}})
+    assert answer.status_code == 422
+    assert "at_landing_window_s" in answer.json()["detail"]
+    assert not api.parameters.wanted
+    assert not api.shadow.put_
+
+
+@pytest.mark.parametrize("value", [True, "1.75"])
+async def test_what_is_no_number_is_no_rated_speed(value):
+    async with client(Api(), "admin") as http:
+        answer = await http.put(f"/v1/elevators/{CODE}", json={"rated_speed_mps": value})
+    assert answer.status_code == 422
+
+
 @pytest.mark.parametrize("body", [{}, {"params": {}}, {"params": GOOD, "odd": 1}, {"params": 1}])
 async def test_a_body_that_sets_nothing_is_refused(body):
     async with client(Api(), "admin") as http:
