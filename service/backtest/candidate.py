@@ -68,12 +68,11 @@ def read_params(path: Path) -> dict[str, Any]:
 
 
 def _check(params: Mapping[str, Any], detectors: tuple[Detector, ...]) -> None:
-    """Raise ``CandidateError`` that names the first wrong key and its remedy."""
+    """Raise ``CandidateError`` that names every wrong key and its remedy."""
     known = known_of(detectors)
-    for key, value in params.items():
-        problem = problem_of(key, value, known)
-        if problem is not None:
-            raise CandidateError(problem)
+    found = (problem_of(key, value, known) for key, value in params.items())
+    if problems := [problem for problem in found if problem is not None]:
+        raise CandidateError("; ".join(problems))
 
 
 def registered(name: str) -> tuple[Detector, ...]:

@@ -133,7 +133,7 @@ def refuse_wrong(wanted: Wanted, known: Mapping[str, Known]) -> None:
 
 def _refused(error: ParametersRefusedError) -> Problem:
     errors = [{"where": ["body", "params"], "what": text} for text in error.problems[:20]]
-    return Problem(Code.INVALID, f"params: {error.problems[0]}", errors=errors)
+    return Problem(Code.INVALID, f"params: {error}", errors=errors)
 
 
 def _model(raw: str) -> str:

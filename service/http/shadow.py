@@ -92,7 +92,7 @@ async def put_shadow(body: Rules, parts: WithParts, caller: WithCaller) -> JSONR
         done = await parts.shadow.put(body.parameters, body.candidate, caller.name, now_us)
     except ShadowRefusedError as error:
         errors = [{"where": ["body"], "what": text} for text in error.problems[:20]]
-        raise Problem(Code.INVALID, f"shadow: {error.problems[0]}", errors=errors) from error
+        raise Problem(Code.INVALID, f"shadow: {error}", errors=errors) from error
     return JSONResponse(done)
 
 

@@ -52,6 +52,14 @@ async def test_a_wrong_parameter_refuses_all_and_names_scope_key_and_range(param
     assert not api.intake.reloaded
 
 
+async def test_every_wrong_parameter_is_named():
+    wrong = {"odd_s": 1, "urgent_window_s": -1, "at_landing_window_s": 20}
+    async with client(Api(), "admin") as http:
+        answer = await http.patch("/v1/parameters", json={"params": wrong})
+    assert len(answer.json()["errors"]) == 2
+    assert all(key in answer.json()["detail"] for key in ("odd_s", "urgent_window_s must lie"))
+
+
 @pytest.mark.parametrize("value", [True, False, "20", [20]])
 @pytest.mark.parametrize(
     ("method", "path", "around"),

@@ -50,6 +50,7 @@ async def test_every_wrong_key_of_a_shadow_is_named():
         wrong = {"odd_s": 1, "urgent_window_s": -1, "at_landing_window_s": 20}
         answer = await http.put("/v1/shadow", json={"parameters": wrong})
     assert len(answer.json()["errors"]) == 2
+    assert all(key in answer.json()["detail"] for key in ("odd_s", "urgent_window_s must lie"))
 
 
 async def test_what_a_shadow_said_is_paged():
