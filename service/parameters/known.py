@@ -81,6 +81,11 @@ KNOWN: Final[Mapping[str, Known]] = known_of(BANK)
 """Parameters of the detectors that run."""
 
 
+FACTS: Final = frozenset({"rated_speed_mps", "top_height_m", "bottom_height_m"})
+"""Keys that say what a lift is, not how it is judged: nobody's fleet has one plate. One speed for
+all would make every faster lift, and every escalator, a safety alarm."""
+
+
 def problem_of(key: str, value: Any, known: Mapping[str, Known] = KNOWN) -> str | None:
     """Say in a sentence that names the key what is wrong with a value; None = nothing."""
     spec = known.get(key)

@@ -18,7 +18,7 @@ from ingest.store import parameters as stored
 from ingest.store.connect import transaction
 from ingest.store.parameters import Scope
 from service.parameters.book import Book
-from service.parameters.known import KNOWN, Known, problem_of
+from service.parameters.known import FACTS, KNOWN, Known, problem_of
 from service.sql import statements
 from service.times import rfc3339, to_datetime, to_us
 
@@ -170,6 +170,11 @@ def check(wanted: Wanted, known: Mapping[str, Known] = KNOWN) -> None:
         for key, value in wanted.params.items()
         if (problem := problem_of(key, _instead(key, value, known), known)) is not None
     ]
+    if wanted.scope is Scope.FLEET:
+        facts = [k for k, v in wanted.params.items() if k in FACTS and v is not None]
+        problems += [
+            f"{wanted}: {key} is a fact of one lift: set it for a lift or a model" for key in facts
+        ]
     if problems:
         raise ParametersRefusedError(problems)
 

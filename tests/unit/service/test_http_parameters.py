@@ -38,6 +38,8 @@ async def test_parameters_are_set_for_fleet_model_or_lift(path, scope, subject, 
         ({"odd_s": 1}, "fleet: odd_s is no parameter; `hoistway parameters show --all` and"),
         ({"presence_stuck_openings": 2.5}, "presence_stuck_openings must be a whole number"),
         ({"odd_s": None}, "odd_s is no parameter"),
+        ({"rated_speed_mps": 2}, "rated_speed_mps is a fact of one lift: set it for a lift"),
+        ({"top_height_m": 60}, "top_height_m is a fact of one lift: set it for a lift"),
     ],
 )
 async def test_a_wrong_parameter_refuses_all_and_names_scope_key_and_range(params, says):
@@ -50,6 +52,15 @@ async def test_a_wrong_parameter_refuses_all_and_names_scope_key_and_range(param
     assert says in answer.json()["errors"][0]["what"]
     assert not api.parameters.wanted
     assert not api.intake.reloaded
+
+
+async def test_a_fact_that_was_set_for_all_can_be_taken_back():
+    api = Api()
+    async with client(api, "admin") as http:
+        answer = await http.patch("/v1/parameters", json={"params": {"rated_speed_mps": None}})
+        of_model = {"params": {"rated_speed_mps": 0.5}}
+        named = await http.patch("/v1/parameters/models/KONE", json=of_model)
+    assert (answer.status_code, named.status_code) == (200, 200)
 
 
 async def test_every_wrong_parameter_is_named():
