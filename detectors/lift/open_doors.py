@@ -4,9 +4,10 @@ Decides two findings. *Unintended movement* (开门走车, code 05): doors that 
 were not closed since, and the car is outside the zone, standing or creeping. *Doors open while
 running*: the car moves outside the zone with open doors, and they were shut earlier on this run, or
 it creeps. Inside the zone advance opening and relevelling are legal, so what happens there is no
-finding. A frame of which car, speed, doors or zone could not be used contradicts itself; the rest
-of it makes no doors part. Doors that merely seem open all the time, from a switch that sticks, are
-decided elsewhere (``door_switch_fault``); the conditions here are such that they look like neither.
+finding. While the newest word on car, speed, doors or zone is one that could not be used, no car
+runs with open doors: such a terminal contradicts itself, often for hours. Doors that merely seem
+open all the time, from a switch that sticks, are decided elsewhere (``door_switch_fault``); the
+conditions here are such that they look like neither.
 """
 
 from collections.abc import Mapping
@@ -28,8 +29,8 @@ from telemetry.columns import QUALITY_BIT, Mode
 from telemetry.findings import FindingKind
 
 CODE_UNINTENDED = 5
-_SEEN_BY = sum(1 << QUALITY_BIT[key] for key in ("car", "speed", "door", "zone"))
-"""Bits of the wire keys by which it is seen that doors part on a ride."""
+_SEEN_BY = {"car": "car", "speed": "speed_mps", "door": "door", "zone": "zone"}
+"""Wire keys, and their columns, by which it is seen that doors part on a ride."""
 _FLAPS = "practice: a chattering switch keeps a wrong value for at most a frame, 1 s"
 
 
@@ -71,7 +72,7 @@ class OpenDoorsDetector(ConditionDetector):
     """The rules of cars with open doors."""
 
     name = "open_doors"
-    version = "2"
+    version = "3"
     kinds = (FindingKind.UNINTENDED_MOVEMENT, FindingKind.DOORS_OPEN_WHILE_RUNNING)
     layout = (
         *window_fields("away_"),
@@ -80,6 +81,7 @@ class OpenDoorsDetector(ConditionDetector):
         Field("moved", "?", False),  # since then
         Field("shut_on_run", "?", False),  # doors were shut since the car last stood
         Field("parted", "?", False),  # and then parted outside the zone, and are open since
+        Field("refused", "u1", 0, rare=True),  # keys of which the newest value was, by bit
     )
     params_type = OpenDoorsParams
 
@@ -96,6 +98,7 @@ class OpenDoorsDetector(ConditionDetector):
             "moved": car.moved[last],
             "shut_on_run": car.shut_on_run[last],
             "parted": car.parted[last],
+            "refused": car.refused[last],
         }
         return (
             Judged(
@@ -128,6 +131,7 @@ class _Car(NamedTuple):
     moved: Bools
     shut_on_run: Bools
     parted: Bools
+    refused: NDArray[np.uint8]
     away: NDArray[np.int8]
     runs_open: Bools
 
@@ -146,10 +150,11 @@ def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
     by_hand = heard.held("mode") == Mode.INSPECTION
     outside = (zone == 0) & ~by_hand & is_open
     away = outside & stood_open & moved & (creeps | at.stands)
-    refused = seg.at_frames(((heard.frames["quality"] & _SEEN_BY) != 0) & heard.mine)
+    refused = _refused(state, heard, at.stands)
+    doubted = refused != 0
     # A car that passes a landing with parted doors is not about to open them there.
-    parts = outside & at.moves & shut_on_run & ~refused
-    parted = kept(seg, state["parted"], parts, ~is_open | ~at.moves | by_hand | refused)
+    parts = outside & at.moves & shut_on_run
+    parted = kept(seg, state["parted"], parts, ~is_open | ~at.moves | by_hand | doubted)
     seen = known(door) & known(zone) & (at.moves | at.stands)
     return _Car(
         motion=at,
@@ -159,9 +164,27 @@ def _car(state: State, heard: Heard, params: OpenDoorsParams) -> _Car:
         moved=moved,
         shut_on_run=shut_on_run,
         parted=parted,
+        refused=refused,
         away=tri(away, ~seen),
-        runs_open=parted | (outside & at.moves & creeps),
+        runs_open=parted | (outside & at.moves & creeps & ~doubted),
     )
+
+
+def _refused(state: State, heard: Heard, stands: Bools) -> NDArray[np.uint8]:
+    """Return, as bits, of which keys the newest value was refused, since the car last stood.
+
+    What is held of such a key is from before, and may be hours old.
+    """
+    seg, quality, carried = heard.segments, heard.frames["quality"], state["refused"]
+    bits = {name: 1 << QUALITY_BIT[key] for key, name in _SEEN_BY.items()}
+    refused = np.zeros(len(seg), np.uint8)
+    if not (quality & sum(bits.values())).any() and not carried.any():
+        return refused
+    for place, (name, bit) in enumerate(bits.items()):
+        now = seg.at_frames(((quality & bit) != 0) & heard.mine)
+        clear = (heard.told_at(name) | stands) & ~now
+        refused |= kept(seg, carried >> place & 1 == 1, now, clear).astype(np.uint8) << place
+    return refused
 
 
 def _evidence(

@@ -7,6 +7,7 @@ from tests.oracles.lift_listener import Listener, merged
 from tests.oracles.windowed import us
 
 UNINTENDED, RUNNING_OPEN = 5, 6
+SEEN_BY = {"car": "car", "speed": "speed_mps", "door": "door", "zone": "zone"}
 VALUES = {
     "car": (0, 1),
     "speed_mps": (0.0, 0.0, 0.3, 0.3, -0.39, 1.5),
@@ -40,17 +41,19 @@ class Oracle(Listener):
     def start(self):
         rules = self.rules
         self.stood_open = self.moved = self.shut_on_run = self.parted = False
+        self.refused_now, self.refused = set(), set()
         bridge = us(rules.unintended_movement_bridge_s)
         self.window(UNINTENDED, us(rules.unintended_movement_window_s), bridge)
         self.window(RUNNING_OPEN, us(rules.doors_open_running_window_s), 0)
 
     def frame(self, frame):
         bits = frame.get("quality", 0) if frame.get("unit", 0) == 0 else 0
-        self.refused = any(bits >> QUALITY_BIT[k] & 1 for k in ("car", "speed", "door", "zone"))
+        self.refused_now = {c for k, c in SEEN_BY.items() if bits >> QUALITY_BIT[k] & 1}
         super().frame(frame)
 
     def look(self, time, told):
         zone, door = self.get("zone"), self.get("door")
+        self.refused = self.refused_now | (set() if self.stands else self.refused - set(told))
         self.open, shut = door in (1, 3, 4, 6), door in (2, 5)
         if shut:
             self.stood_open = False
@@ -75,7 +78,7 @@ class Oracle(Listener):
             self.parted = False
         elif outside and self.shut_on_run:
             self.parted = True
-        runs_open = self.parted or (outside and self.moves and self.creeps)
+        runs_open = self.parted or (outside and self.moves and self.creeps and not self.refused)
         self.windows[RUNNING_OPEN].judged(time, bool(runs_open))
 
     def confidence(self, kind):

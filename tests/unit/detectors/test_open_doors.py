@@ -119,6 +119,39 @@ def test_a_frame_whose_speed_cannot_be_parts_no_doors(lift):
     assert not lift.said(AWAY, RUNS)
 
 
+def test_a_car_that_crept_before_its_speed_became_nonsense_is_not_seen_to_creep(lift):
+    lift.at(0, SHUT)
+    lift.at(1, RIDE, speed_mps=0.38)
+    refused = {"speed_mps": None, "quality": 1 << QUALITY_BIT["speed"]}
+    lift.all_at_once(
+        [(t, {**RIDE, "door": 4, **refused, "zone": t // 5 % 2}) for t in range(2, 90)]
+    )
+    assert not lift.said(AWAY, RUNS)
+
+
+def test_a_terminal_that_seldom_tells_a_speed_is_not_believed_between_two_that_cannot_be(lift):
+    lift.at(0, SHUT)
+    lift.at(1, RIDE)
+    refused = {"speed_mps": None, "quality": 1 << QUALITY_BIT["speed"]}
+    untold = {**RIDE, "door": 4, "speed_mps": None}
+    lift.all_at_once([(t, {**untold, **(refused if t % 7 == 2 else {})}) for t in range(2, 300)])
+    assert not lift.said(AWAY, RUNS)
+    lift.at(300, OPEN)
+    lift.at(310, SHUT)
+    lift.at(311, RIDE)
+    lift.every(1, 320, 325, untold)
+    assert lift.raised(RUNS) == [322]
+
+
+def test_one_frame_that_cannot_be_does_not_hide_doors_that_part(lift):
+    lift.at(0, SHUT)
+    lift.at(1, RIDE)
+    lift.at(10, RIDE, door=4)
+    lift.at(10.2, RIDE, door=4, speed_mps=None, quality=1 << QUALITY_BIT["speed"])
+    lift.every(0.2, 10.4, 14, RIDE, door=4)
+    assert lift.raised(RUNS) == [12.4]
+
+
 def test_passing_a_landing_with_parted_doors_is_the_same_run(lift):
     lift.at(0, SHUT)
     lift.at(1, RIDE)
