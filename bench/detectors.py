@@ -2,10 +2,11 @@
 
     python -m bench detectors [--rounds 30] [--only speed,linear,scale]
 
-Batches of 5,000 frames of 2,000 units and of 10, a twenty-fifth of them escalators and walks: those
-of the simulated city at a weekday's morning with faults a thousand times as often as in the field,
-and hostile ones, with random values in every column. Figures are medians over the rounds, in
-processor time of this process, adopting included; batches are sorted as the order stage gives them.
+Batches of 5,000 frames of 2,000 lifts, of as many units of which one in twenty-five is an escalator
+or a walk, and of 10 lifts: those of the simulated city at a weekday's morning with faults a
+thousand times as often as in the field, and hostile ones, with random values in every column.
+Figures are medians over the rounds, in processor time of this process, adopting included; batches
+are sorted as the order stage gives them, and garbage is collected as the service does it.
 For 100,000 units: bytes of state, and the longest pause of a snapshot and of growth.
 """
 
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,37 +25,38 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from detectors.bank import Bank
 from detectors.signals import ESCALATOR_COLUMNS, LIFT_COLUMNS
 from ingest.assemble import NOTHING_STORED, AssembleParams
+from service.collector import settle
 from service.core import LaneCore
 from service.snapshots import LIFTS_PER_PIECE
 from simulator.batches import Batcher
 from simulator.scenarios.build import build
 from simulator.scenarios.reader import load
 from telemetry.batch import FrameBatch
-from telemetry.columns import COLUMNS
+from telemetry.columns import COLUMNS, Unit
 
 N_FRAMES = 5_000
 START_US = 1_790_000_000_000_000
 SECOND_US = 1_000_000
-EVERY = 25
-"""One unit in so many is an escalator or a walk, as in the city."""
-FLEETS = (2_000, 10)
+FLEETS = ((2_000, 0), (1_920, 80), (10, 0))
+"""Lifts, and escalators and walks: none, and one unit in twenty-five, as in the city."""
 SCALE = 100_000
 
+
+Made: TypeAlias = tuple[list[FrameBatch], dict[int, dict[str, float]]]
+"""Batches, and the parameters of each unit."""
 
 # --- batches ------------------------------------------------------------------------------------
 
 
-def city(n_units: int, sizes: list[int]) -> tuple[list[FrameBatch], dict[int, dict[str, float]]]:
+def city(lifts: int, stairs: int, sizes: list[int]) -> Made:
     """Return batches of so many frames of a living city, and what its registry says of speeds."""
-    file = load("city-weekday")
-    stairs = max(n_units // EVERY, 1)
-    scenario = file.scenario
-    fleet = replace(scenario.fleet, lifts=n_units - stairs, escalators=stairs, walks=0)
+    scenario = load("city-weekday").scenario
+    fleet = replace(scenario.fleet, lifts=lifts, escalators=stairs, walks=0)
     drawn = replace(scenario.drawn, faults=1_000, look_alikes=100)
     starts = scenario.starts.replace(hour=7)
     source = build(replace(scenario, fleet=fleet, drawn=drawn, starts=starts)).source().fleet
     registry = source.registry()
-    rows = list(range(n_units))
+    rows = list(range(lifts + stairs))
     batcher = Batcher(rows, [r.unit for r in registry], rows)
     parts, waiting, t_us = [], 0, source.now_us
     while waiting < sum(sizes):
@@ -73,10 +75,10 @@ def city(n_units: int, sizes: list[int]) -> tuple[list[FrameBatch], dict[int, di
     return list(cut(whole, sizes)), speeds
 
 
-def hostile(n_units: int, sizes: list[int]) -> tuple[list[FrameBatch], dict[int, dict[str, float]]]:
+def hostile(lifts: int, stairs: int, sizes: list[int]) -> Made:
     """Return batches in which every column is random within its range, and a third is not told."""
     rng = np.random.default_rng(1)
-    n = sum(sizes)
+    n, n_units = sum(sizes), lifts + stairs
     columns: dict[str, Any] = {
         "row": np.arange(n) % n_units,
         "time_us": START_US + np.arange(n) // n_units * SECOND_US,
@@ -88,7 +90,7 @@ def hostile(n_units: int, sizes: list[int]) -> tuple[list[FrameBatch], dict[int,
         else:
             values = rng.integers(int(column.low), int(min(column.high, 2**31)) + 1, n)
         columns[column.name] = np.where(rng.random(n) < 1 / 3, column.unknown, values)
-    columns["unit"] = np.where(columns["row"] % EVERY == 0, 1, 0)
+    columns["unit"] = np.where(columns["row"] < stairs, Unit.ESCALATOR, Unit.LIFT)
     return list(cut(FrameBatch.make(n, **columns), sizes)), {}
 
 
@@ -145,6 +147,7 @@ def bank_for(n_units: int, speeds: dict[int, dict[str, float]], kind: type[Bank]
 def steps(bank: Bank, batches: list[FrameBatch]) -> tuple[list[float], int]:
     """Step and adopt; return the processor time of each [s], and how many transitions came."""
     took_s, found = [], 0
+    settle()
     for batch in batches:
         before_s = time.process_time()
         outcome = bank.step(batch)
@@ -159,12 +162,13 @@ def steps(bank: Bank, batches: list[FrameBatch]) -> tuple[list[float], int]:
 def speed(rounds: int) -> None:
     """Print frames/s of each kind of batch, then the share of each detector in the first."""
     for make in (city, hostile):
-        for n_units in FLEETS:
-            batches, speeds = make(n_units, [N_FRAMES] * rounds)
+        for lifts, stairs in FLEETS:
+            batches, speeds = make(lifts, stairs, [N_FRAMES] * rounds)
+            n_units = lifts + stairs
             took_s, found = steps(bank_for(n_units, speeds), batches)
             median_s = float(np.median(took_s))
             print(
-                f"{make.__name__:7s} {N_FRAMES} frames of {n_units:>5} units: "
+                f"{make.__name__:7s} {N_FRAMES} frames of {lifts:>5} lifts, {stairs:>2} stairs: "
                 f"{N_FRAMES / median_s:>11,.0f} frames/s  ({median_s * 1e3:.2f} ms a step,"
                 f" best {min(took_s) * 1e3:.2f}; {found} transitions in {rounds} steps)"
             )
@@ -187,10 +191,10 @@ def linear(rounds: int) -> None:
     for make in (city, hostile):
         line = []
         for size in (2_500, 5_000, 10_000, 20_000):
-            batches, speeds = make(2_000, [size] * rounds)
+            batches, speeds = make(2_000, 0, [size] * rounds)
             took_s, _ = steps(bank_for(2_000, speeds), batches)
             line.append(f"{size:,}: {float(np.median(took_s)) / size * 1e6:.2f}")
-        print(f"{make.__name__:7s} µs a frame of 2,000 units, by frames a batch: {'; '.join(line)}")
+        print(f"{make.__name__:7s} µs a frame of 2,000 lifts, by frames a batch: {'; '.join(line)}")
 
 
 # --- scale --------------------------------------------------------------------------------------

@@ -165,6 +165,7 @@ class Bank:
     ) -> None:
         self.detectors = detectors
         self._layout = Layout(detectors)
+        self._shapes = {d.name: {f.name: f.shape for f in d.layout} for d in detectors}
         self._params = ParamTable({d.name: d.params_type for d in detectors})
         self._raw = Room(self._layout.fresh)
         self._whole = Beside(self._layout.whole_bytes)
@@ -334,7 +335,7 @@ class Bank:
         params = touched.params.of(detector.name)
         try:
             stepped = detector.step(touched.before[detector.name], shared, params)
-            after = _checked(detector, stepped.state, len(rows))
+            after = _checked(stepped.state, len(rows), self._shapes[detector.name])
         except Exception as error:  # noqa: BLE001  # any bug of a rule; one lift pays, and is shown
             if len(rows) == 1:
                 text = f"{type(error).__name__}: {error}"
@@ -346,16 +347,23 @@ class Bank:
                 self._guarded(detector, part, part.lift_frames(), result.part(low, high))
             return
         touched.state.put(detector.name, after, touched.low)
-        for due_us, own_us in zip(
-            result.due_us, (stepped.due_us, stepped.silence_due_us), strict=True
-        ):
+        for which, own_us in enumerate((stepped.due_us, stepped.silence_due_us)):
             if isinstance(own_us, np.ndarray):
+                due_us = result.due_us[which]
                 np.minimum(due_us, own_us, out=due_us)
-        result.pieces.extend(
-            (detector, block.at_rows(rows, self._params.version))
-            for block in stepped.found
-            if len(block)
-        )
+        for block in stepped.found:
+            if len(block):
+                result.pieces.append((detector, block.at_rows(rows, self._params.version)))
+
+
+def _checked(state: State, m: int, shapes: Mapping[str, tuple[int, ...]]) -> State:
+    """Return a detector's new fields; of another name or shape, they are its error."""
+    plain = (m,)
+    for name, values in state.items():
+        shape = shapes[name]
+        if values.shape != ((m, *shape) if shape else plain):
+            raise ValueError(f"{name} has shape {values.shape} for {m} lifts")
+    return state
 
 
 def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...] = BANK) -> None:
@@ -366,15 +374,6 @@ def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...
         for specs in known:
             if key in specs:
                 converted(key, specs[key][1], value)
-
-
-def _checked(detector: Detector, state: State, m: int) -> Mapping[str, NDArray[Any]]:
-    """Return a detector's new fields; of another name or shape, they are its error."""
-    shapes = {f.name: (m, *f.shape) for f in detector.layout}
-    for name, values in state.items():
-        if np.shape(values) != shapes[name]:
-            raise ValueError(f"{name} has shape {np.shape(values)} for {m} lifts")
-    return state
 
 
 def _carry(shared: LiftFrames, state: Opened) -> None:

@@ -26,7 +26,7 @@ from detectors.contract import (
 from detectors.parameters import LiftParams, spread_all
 from detectors.segments import Bools, Ints
 from detectors.signals import Heard
-from detectors.windows import Course, follow, is_quiet, limit_at
+from detectors.windows import Course, follow, limit_at
 from telemetry.findings import Confidence, FindingKind
 from telemetry.transitions import Transitions
 
@@ -106,15 +106,16 @@ class ConditionDetector(ABC):
         """Advance ``m`` lifts; see ``contract.Detector.step``."""
         heard = batch.escalator if self.hears_escalators else batch.lift
         judged, own = self.judge(state, heard, spread_all(params, batch.segments.row))
-        after, found = dict(own), list[Transitions]()
+        after = dict(own)
+        found: list[Transitions] = []
         due_us: Ints | int = NO_DUE_US
         for one in judged:
-            if is_quiet(state, one.holds, one.prefix):
-                continue
             course = follow(
                 state, heard, one.holds, one.window_us, one.bridge_us, one.prefix, one.updates,
                 one.anew,
             )  # fmt: skip
+            if not course.state:
+                continue
             after |= course.state
             due_us = np.minimum(due_us, course.due_us)
             if len(course.at):
@@ -141,4 +142,5 @@ def _told(rule: ConditionDetector, judged: Judged, course: Course, heard: Heard)
 
 def tri(holds: Bools, unknown: Bools | bool = False) -> NDArray[np.int8]:
     """Return a criterion as it is told: 1, 0, or -1 where nobody can tell."""
-    return np.where(unknown, np.int8(-1), np.asarray(holds, np.int8)).astype(np.int8)
+    told = np.asarray(holds, np.bool_).view(np.int8)
+    return told.copy() if unknown is False else np.where(unknown, np.int8(-1), told)

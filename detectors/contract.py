@@ -295,7 +295,7 @@ def written(
     order = np.lexsort((columns["row"], t_us))  # stable
 
     def sort(array: NDArray[Any] | float) -> NDArray[Any]:
-        return np.broadcast_to(array, len(at))[order]
+        return array[order] if isinstance(array, np.ndarray) else np.full(len(order), array)
 
     return Transitions(
         detector.name,

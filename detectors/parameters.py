@@ -5,9 +5,10 @@ as people write it), its range, its source. This module checks overrides, builds
 and gathers them for a step. It knows no particular threshold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -75,14 +76,24 @@ def thresholds(params_type: type[LiftParams]) -> Mapping[str, tuple[str, Thresho
 
 @cache
 def _names(params_type: type[LiftParams]) -> tuple[str, ...]:
-    return tuple(name for name, _ in thresholds(params_type).values())
+    return tuple(f.name for f in fields(params_type))
+
+
+@cache
+def _values_of(params_type: type[LiftParams]) -> Callable[[LiftParams], tuple[Any, ...]]:
+    """Return what reads all fields, in the order in which they are given."""
+    names = _names(params_type)
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda params: tuple(getattr(params, name) for name in names)
 
 
 def spread_all(params: P, row: NDArray[Any]) -> P:
     """Return params per element of a strip: arrays over lifts by ``row``, scalars as they are."""
-    values = ((name, getattr(params, name)) for name in _names(type(params)))
-    spread = {name: v.take(row) for name, v in values if isinstance(v, np.ndarray)}
-    return replace(params, **spread) if spread else params
+    values = _values_of(type(params))(params)
+    if np.ndarray not in map(type, values):
+        return params
+    return type(params)(*(v.take(row) if isinstance(v, np.ndarray) else v for v in values))
 
 
 def chosen(params_type: type[P], overrides: Mapping[str, Any]) -> P:
@@ -199,7 +210,10 @@ class ParamsAt:
         columns = {} if self.same else self.table.columns_of(name)
         if not columns:
             return one
-        return replace(one, **{field: column[self.sets] for field, column in columns.items()})
+        spread = {field: column.take(self.sets) for field, column in columns.items()}
+        names = _names(type(one))
+        values = zip(names, _values_of(type(one))(one), strict=True)
+        return type(one)(*(spread.get(name, value) for name, value in values))
 
     def part(self, low: int, high: int) -> "ParamsAt":
         """Return those of a part of the rows."""

@@ -33,6 +33,8 @@ class Segments:
         0 ... n + m - 1.
     row
         Compact row of each element, shape (n + m,).
+    head
+        Index of the head of each element's row, shape (n + m,).
     is_head
         Elements that stand for the carried state, shape (n + m,).
     head_at, last_at
@@ -47,6 +49,7 @@ class Segments:
 
     index: Ints
     row: Ints
+    head: Ints
     is_head: Bools
     head_at: Ints
     last_at: Ints
@@ -70,6 +73,7 @@ class Segments:
         return cls(
             index=index,
             row=np.repeat(np.arange(m), counts + 1),
+            head=np.repeat(head_at, counts + 1),
             is_head=is_head,
             head_at=head_at,
             last_at=ends - 1,
@@ -87,17 +91,18 @@ class Segments:
 
         ``rows``: marks of the rows to keep, shape (m,); they are numbered anew, in order.
         """
-        kept = np.flatnonzero(rows.take(self.row))
-        number = np.cumsum(rows) - 1
+        kept = rows.take(self.row).nonzero()[0]
+        number = rows.cumsum() - 1
         is_head = self.is_head.take(kept)
-        head_at = np.flatnonzero(is_head)
+        head_at = is_head.nonzero()[0]
         index = np.arange(len(kept))
         before = index - 1
         before[head_at] = head_at
-        last_at = np.append(head_at[1:], len(kept)) - 1 if len(head_at) else head_at
-        row, frame_at = number.take(self.row.take(kept)), np.flatnonzero(~is_head)
-        source = _source(head_at, frame_at)
-        return Segments(index, row, is_head, head_at, last_at, frame_at, before, source), kept
+        last_at = np.concatenate([head_at[1:], [len(kept)]]) - 1 if len(head_at) else head_at
+        row, frame_at = number.take(self.row.take(kept)), (~is_head).nonzero()[0]
+        head, source = head_at.take(row), _source(head_at, frame_at)
+        part = Segments(index, row, head, is_head, head_at, last_at, frame_at, before, source)
+        return part, kept
 
     def nth(self, at: Ints) -> Ints:
         """Return how many frames of its row come up to each of the given elements, shape (k,)."""
@@ -126,24 +131,24 @@ class Segments:
 
     def last(self, marks: Bools) -> Ints:
         """Return the index of the last marked element so far in the row; its head if none."""
-        if not marks.any():
-            return self.head_at.take(self.row)
+        if not np.count_nonzero(marks):
+            return self.head
         at, lengths = self._runs(marks)
         return at.repeat(lengths)
 
     def hold(self, values: NDArray[Any], marks: Bools) -> NDArray[Any]:
         """Carry the value of the last marked element (or the head) forward."""
-        if not marks.any():
-            return values.take(self.head_at).take(self.row)
+        if not np.count_nonzero(marks):
+            return values.take(self.head)
         at, lengths = self._runs(marks)
         return values.take(at).repeat(lengths)
 
     def _runs(self, marks: Bools) -> tuple[Ints, Ints]:
         """Return where a value begins to be held, and over how many elements."""
         at = (marks | self.is_head).nonzero()[0]
-        lengths = np.empty_like(at)
+        lengths = np.empty(len(at), np.int64)
         np.subtract(at[1:], at[:-1], out=lengths[:-1])
-        lengths[-1:] = len(self) - at[-1:]
+        lengths[-1:] = len(self.row) - at[-1:]
         return at, lengths
 
     def latch(self, sets: Bools, resets: Bools) -> Bools:
@@ -151,8 +156,8 @@ class Segments:
 
         At heads ``sets`` is the carried latch; an element with both marks ends up reset.
         """
-        if not sets.any():
-            return np.zeros(len(self), np.bool_)
+        if not np.count_nonzero(sets):
+            return np.zeros(len(self.row), np.bool_)
         return self.hold(sets & ~resets, sets | resets)
 
     def prior(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -169,9 +174,9 @@ class Segments:
 
     def first(self, marks: Bools) -> Bools:
         """Keep the first mark of each row."""
-        if not marks.any():
+        if not np.count_nonzero(marks):
             return marks
-        count = np.cumsum(marks)
+        count = marks.cumsum()
         at_head = count[self.head_at] - marks[self.head_at]
         return marks & (count - at_head[self.row] == 1)
 
@@ -182,11 +187,11 @@ class Segments:
         is the count before the head's own mark.
         """
         begun = carried * ~resets.take(self.head_at)
-        if not marks.any():
-            if not begun.any():
+        if not np.count_nonzero(marks):
+            if not np.count_nonzero(begun):
                 return np.zeros(len(self), np.int64)
             return self.hold(self.headed(np.zeros(len(self), np.int64), begun), resets)
-        through = np.cumsum(marks, dtype=np.int64)
+        through = marks.cumsum(dtype=np.int64)
         at, lengths = self._runs(resets)
         excluded = through.take(at) - marks.take(at)
         excluded[self.is_head.take(at)] -= begun
@@ -267,7 +272,7 @@ class Timeline:
 
     def since(self, starts: Bools, carried_us: Ints) -> Ints:
         """Return the time of the last start so far; before the first one the carried time (m,)."""
-        if not starts.any():
+        if not np.count_nonzero(starts):
             return carried_us.take(self.segments.row)
         times = self.t_us.copy()
         times[self.segments.head_at] = carried_us
@@ -290,7 +295,7 @@ def _in_order(segments: Segments, t_us: Ints) -> Ints:
     The order stage never sends such frames; a row that has one costs a pass of its own.
     """
     behind = t_us < t_us.take(segments.before)
-    if not behind.any():
+    if not np.count_nonzero(behind):
         return t_us
     for row in np.unique(segments.row[behind]):
         part = slice(segments.head_at[row], segments.last_at[row] + 1)

@@ -124,6 +124,8 @@ class Heard:
         columns: tuple[str, ...],
     ) -> None:
         self._strip = strip
+        self.segments = strip.segments
+        """Where the frames of each row begin and end."""
         self._frames = strip.frames
         self._mine = mine
         self.carried = carried
@@ -133,11 +135,6 @@ class Heard:
         self._said: dict[tuple[str, tuple[IntEnum, ...]], Bools] = {}
         self._codes: dict[int, NDArray[np.int8]] = {}
         self._made: dict[Any, Any] = {}
-
-    @property
-    def segments(self) -> Segments:
-        """Where the frames of each row begin and end."""
-        return self._strip.segments
 
     @property
     def frames(self) -> FrameBatch:

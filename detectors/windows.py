@@ -67,9 +67,9 @@ class Course(NamedTuple):
         What, why, when, since when, and when it could be known (an end is dated back by its
         bridge), shape (k,).
     state
-        Fields of ``window_fields`` that have changed, shape (m,).
+        Fields of ``window_fields`` that have changed, shape (m,); none where nothing was up.
     due_us
-        Next stream time at which a tick would tell something, shape (m,) [µs].
+        Next stream time at which a tick would tell something, shape (m,), or one for all [µs].
     """
 
     at: Ints
@@ -79,13 +79,13 @@ class Course(NamedTuple):
     onset_us: Ints
     known_us: Ints
     state: dict[str, NDArray[Any]]
-    due_us: Ints
+    due_us: Ints | int
 
 
 _NONE: Final = np.empty(0, np.int64)
 _NO_CODE: Final = np.empty(0, np.int8)
-_NOTHING: Final = Course(_NONE, _NO_CODE, _NO_CODE, _NONE, _NONE, _NONE, {}, _NONE)
-"""Nothing happened; without the due times."""
+_NOTHING: Final = Course(_NONE, _NO_CODE, _NO_CODE, _NONE, _NONE, _NONE, {}, NO_DUE_US)
+"""Nothing happened, and nothing waits."""
 
 
 def follow(
@@ -121,8 +121,8 @@ def follow(
     """
     line = heard.line
     seg = line.segments
-    if is_quiet(state, holds, prefix):
-        return _quiet(state, prefix)
+    if not (np.count_nonzero(holds) or np.count_nonzero(state[prefix + "phase"])):
+        return _NOTHING  # nothing is up on any lift, before or now
     carried = {name: state[prefix + name] for name in _FIELDS}
     up = carried["phase"] != IDLE
     up[seg.row.take(np.flatnonzero(holds))] = True
@@ -146,11 +146,6 @@ def follow(
     return _events(part, life, kept)._replace(
         state={prefix + name: values for name, values in fields.items()}, due_us=due_us
     )
-
-
-def is_quiet(state: State, holds: Bools, prefix: str = "") -> bool:
-    """Tell whether nothing is up on any lift, before or now: there is nothing to follow."""
-    return not (holds.any() or state[prefix + "phase"].any())
 
 
 class _Part(NamedTuple):
@@ -304,10 +299,6 @@ def _updated(part: _Part, life: _Life) -> Bools:
     before = ~line.segments.is_head & line.segments.prior(life.active)
     over = life.late | (~part.holds & line.by_frame(life.gone_us + part.bridge_us))
     return np.asarray(part.updates) & before & ~over
-
-
-def _quiet(state: State, prefix: str) -> Course:
-    return _NOTHING._replace(due_us=np.full(len(state[prefix + "phase"]), NO_DUE_US))
 
 
 def limits_at(limits: LiftParams, names: tuple[str, ...], at: Ints) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.segments import Bools, Ints
+from detectors.windows import limit_at
 
 Reals = NDArray[np.float64]
 
@@ -61,20 +62,21 @@ class Cells:
 class Values(NamedTuple):
     """Values to take, in the order in which they came, with the limits of their cells.
 
-    Arrays of shape (k,). Off the base is whoever is at ``least`` beyond it and at ``ratio`` times
-    it; ``both_ways`` also below. ``speaks``: the cell has been watched for long enough.
+    Arrays of shape (k,); limits may be scalars. Off the base is whoever is at ``least`` beyond it
+    and at ``ratio`` times it; ``both_ways`` also below. ``speaks``: the cell has been watched for
+    long enough.
     """
 
     cell: Ints
     second: Ints
     value: Reals
-    slow: Reals  # values that the slow mean remembers
-    fast: Reals
+    slow: Reals | float  # values that the slow mean remembers
+    fast: Reals | float
     ratio: Reals
     least: Reals
     stray: Reals  # a value further off than this is none of this quantity
-    sigmas: Reals  # of the fast mean's own standard deviation it must be off besides
-    enough: Reals  # values before it may speak
+    sigmas: Reals | float  # of the fast mean's own standard deviation it must be off besides
+    enough: Reals | float  # values before it may speak
     speaks: Bools
     both_ways: Bools
 
@@ -100,7 +102,7 @@ def take(cells: Cells, values: Values) -> Taken:
     for begin, end in zip([0, *ends[:-1]], ends, strict=True):
         here = order[begin:end]
         cell = values.cell[here]
-        one = Values._make(field[here] for field in values)
+        one = Values._make(limit_at(field, here) for field in values)
         taken.was_off[here] = cells.off[cell]
         _take_all(cells, one)
         taken.base[here], taken.now[here] = cells.base[cell], cells.now[cell]
@@ -124,7 +126,8 @@ def _take_all(cells: Cells, v: Values) -> None:
     if strays.any():
         young = strays & (cells.count[v.cell] < ROUGH)
         cells.count[v.cell[young]] = 0
-        v = Values._make(field[~strays | young] for field in v)
+        left = (~strays | young).nonzero()[0]
+        v = Values._make(limit_at(field, left) for field in v)
     _take_one(cells, v.cell, v)
 
 

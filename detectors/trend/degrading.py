@@ -48,10 +48,11 @@ from telemetry.findings import Change, Confidence, FindingKind
 from telemetry.transitions import Transitions
 
 _N: Final = len(QUANTITIES)
-_LEAST_S: Final = 0.3
-"""Doors must be slower by this much at least: frames are told every half second or so."""
-_LEAST_MPS2: Final = 0.03
-_LEAST_TRIP: Final = 0.1
+_LEAST: Final = np.full(_N, 0.3)
+"""By quantity: how much worse it must be at least. Doors, and what has a threshold of its own: [s],
+for frames are told every half second or so."""
+_LEAST[VIBRATION] = 0.03  # [m/s²]
+_LEAST[TRIP_TIME] = 0.1  # of the time that the way takes
 _REOPENING_RATIO: Final = 3.0
 _PRACTICE: Final = "practice: well beyond what load, weather and time of day do"
 _SURE: Final = "practice: chance does it once in 30,000 times"
@@ -182,21 +183,18 @@ def _values(
     heard: Heard, signs: Signs, limits: DegradingParams, first_s: NDArray[np.uint32]
 ) -> Values:
     """Put the signs beside the limits of their cells."""
-    at, q, k = signs.at, signs.quantity, len(signs.at)
+    at, q = signs.at, signs.quantity
     row, second = heard.segments.row[at], _seconds(heard, at)
 
-    def limit(name: str) -> NDArray[np.float64]:
-        given = limit_at(getattr(limits, name), at)
-        return np.broadcast_to(np.asarray(given, np.float64), k)
+    def limit(name: str) -> Any:
+        return limit_at(getattr(limits, name), at)
 
     by_ratio = (q == OPENING) | (q == CLOSING) | (q == VIBRATION)
-    ratio = np.select([by_ratio, q == TRIP_TIME], [limit("ratio"), limit("trip_ratio")],
-                      _REOPENING_RATIO)  # fmt: skip
-    least = np.select(
-        [q == VIBRATION, q == TRIP_TIME, q == REOPENINGS, q == LEVELLING],
-        [_LEAST_MPS2, _LEAST_TRIP, limit("reopenings"), limit("levelling_mm") / 1000],
-        _LEAST_S,
-    )
+    ratio = np.where(by_ratio, limit("ratio"), _REOPENING_RATIO)
+    ratio = np.where(q == TRIP_TIME, limit("trip_ratio"), ratio)
+    least = _LEAST.take(q)
+    least = np.where(q == REOPENINGS, limit("reopenings"), least)
+    least = np.where(q == LEVELLING, limit("levelling_mm") / 1000, least)
     watched_s = second - first_s[row].astype(np.int64)
     return Values(
         cell=row * _N + q,
