@@ -24,6 +24,7 @@ from detectors.all_rules import BANK
 from detectors.contract import NO_DUE_US, Deaf, Detector, LiftFrames, State, StateOf
 from detectors.doubt import doubted
 from detectors.opened import Opened
+from detectors.outcome import BankOutcome, DetectorFailure, joined
 from detectors.parameters import ParamsAt, ParamTable, check_keys, converted, thresholds
 from detectors.records import ESCALATOR, HEARD, LIFT, Layout, Stored
 from detectors.room import BLOCK_ROWS, Beside, Room
@@ -40,44 +41,13 @@ from telemetry.transitions import Transitions
 
 Ints = NDArray[np.int64]
 
+SLICE_ROWS = 8_192
+"""At most so many lifts are stepped at once, which bounds the arrays of a step: when all of 100,000
+lifts are due at a tick, it goes by slices."""
+
 
 class LayoutMismatch(Exception):  # noqa: N818  # it names a state of affairs, not an error of ours
     """A snapshot was written by detectors with other state; rebuild it from stored frames."""
-
-
-@dataclass(frozen=True, slots=True)
-class DetectorFailure:
-    """A detector raised an exception on one lift; that lift keeps its old state in it."""
-
-    row: int
-    detector: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class BankOutcome:
-    """What a step found, and the state to adopt once it is committed.
-
-    Parameters
-    ----------
-    rows
-        Dense rows that were stepped, ascending, shape (m,).
-    transitions
-        Blocks with dense rows, in the order of the detectors.
-    failed
-        Lifts at fault.
-    stored
-        Their new state, shape (m,).
-    due_us
-        Next stream time at which a tick matters to each, and the same on the clock of silence,
-        shape (2, m) [µs].
-    """
-
-    rows: Ints
-    transitions: list[Transitions]
-    failed: list[DetectorFailure]
-    stored: Stored
-    due_us: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +125,8 @@ class Bank:
         Per-lift parameters by row (``set_overrides``).
     detectors
         The detectors; other ones than ``BANK`` in tests.
+    slice_rows
+        How many lifts are stepped at once, at most.
     """
 
     def __init__(
@@ -162,8 +134,10 @@ class Bank:
         n_rows: int,
         overrides: Mapping[int, Mapping[str, Any]] | None = None,
         detectors: tuple[Detector, ...] = BANK,
+        slice_rows: int = SLICE_ROWS,
     ) -> None:
         self.detectors = detectors
+        self._slice_rows = slice_rows
         self._layout = Layout(detectors)
         self._shapes = {d.name: {f.name: f.shape for f in d.layout} for d in detectors}
         self._params = ParamTable({d.name: d.params_type for d in detectors})
@@ -231,7 +205,20 @@ class Bank:
         deaf
             What silence does not count; ``None`` = all of it counts.
         """
-        touched = self._touched(batch, now_us, due_rows, deaf)
+        rows, batch = _compact(batch, due_rows)
+        bounds = range(0, len(rows), self._slice_rows)
+        if len(bounds) <= 1:
+            return self._stepped(self._touched(rows, batch, now_us, deaf))
+        ends = np.searchsorted(batch["row"], [*bounds, len(rows)])
+        parts: list[BankOutcome] = []
+        for low, begin, end in zip(bounds, ends[:-1], ends[1:], strict=True):
+            frames = batch.take(np.arange(begin, end))
+            frames = frames.replace(row=frames["row"] - low)
+            mine = rows[low : low + self._slice_rows]
+            parts.append(self._stepped(self._touched(mine, frames, now_us, deaf)))
+        return joined(parts)
+
+    def _stepped(self, touched: _Touched) -> BankOutcome:
         state = touched.state
         result = _Result(np.full((2, len(touched.rows)), NO_DUE_US), [], [])
         blocks: list[Transitions] = []
@@ -242,11 +229,14 @@ class Bank:
             _carry(shared, state)
             doubt, blocks = doubted(touched.rows, state[HEARD]["doubt"], result.pieces)
             state.put(HEARD, {"doubt": doubt})
-        return BankOutcome(touched.rows, blocks, result.failed, state.closed(), result.due_us)
+        return BankOutcome(touched.rows, blocks, result.failed, [state.closed()], result.due_us)
 
     def adopt(self, outcome: BankOutcome) -> None:
         """Take over the state of a committed step."""
-        self._store(outcome.rows, outcome.stored)
+        at = 0
+        for stored in outcome.stored:
+            self._store(outcome.rows[at : at + len(stored.rows)], stored)
+            at += len(stored.rows)
         # A detector that failed has no due time: it would fail at every tick. The next frame tries.
         self._due_us[:, outcome.rows] = outcome.due_us
 
@@ -302,30 +292,11 @@ class Bank:
         self._whole.put(rows, stored.whole_at, stored.whole)
 
     def _touched(
-        self,
-        batch: FrameBatch,
-        now_us: Ints | None,
-        due_rows: ArrayLike | None,
-        deaf: Deaf | None,
+        self, rows: Ints, frames: FrameBatch, now_us: Ints | None, deaf: Deaf | None
     ) -> _Touched:
-        dense_row = batch["row"].astype(np.int64)
-        if np.any(dense_row[1:] < dense_row[:-1]):
-            order = np.argsort(dense_row, kind="stable")
-            batch, dense_row = batch.take(order), dense_row[order]
-        first = np.diff(dense_row, prepend=-1) != 0
-        rows, row = dense_row[first], np.cumsum(first) - 1
-        if due_rows is not None:
-            rows = np.union1d(rows, np.asarray(due_rows, np.int64))
-            row = np.searchsorted(rows, dense_row)
         now = np.full(len(rows), NEVER_US) if now_us is None else now_us[rows]
-        return _Touched(
-            rows,
-            batch.replace(row=row),
-            now,
-            self.records(rows),
-            self._params.at(rows),
-            deaf and deaf.of(rows),
-        )
+        records, params = self.records(rows), self._params.at(rows)
+        return _Touched(rows, frames, now, records, params, deaf and deaf.of(rows))
 
     def _guarded(
         self, detector: Detector, touched: _Touched, shared: LiftFrames, result: _Result
@@ -364,6 +335,20 @@ def _checked(state: State, m: int, shapes: Mapping[str, tuple[int, ...]]) -> Sta
         if values.shape != ((m, *shape) if shape else plain):
             raise ValueError(f"{name} has shape {values.shape} for {m} lifts")
     return state
+
+
+def _compact(batch: FrameBatch, due_rows: ArrayLike | None) -> tuple[Ints, FrameBatch]:
+    """Return the dense rows to step, ascending, and the frames by row, numbered compactly."""
+    dense_row = batch["row"].astype(np.int64)
+    if np.any(dense_row[1:] < dense_row[:-1]):
+        order = np.argsort(dense_row, kind="stable")
+        batch, dense_row = batch.take(order), dense_row[order]
+    first = np.diff(dense_row, prepend=-1) != 0
+    rows, row = dense_row[first], np.cumsum(first) - 1
+    if due_rows is not None:
+        rows = np.union1d(rows, np.asarray(due_rows, np.int64))
+        row = np.searchsorted(rows, dense_row)
+    return rows, batch.replace(row=row)
 
 
 def check_overrides(overrides: Mapping[str, Any], detectors: tuple[Detector, ...] = BANK) -> None:

@@ -16,8 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.bank import BANK, Bank, BankOutcome
+from detectors.bank import BANK, Bank
 from detectors.contract import Deaf, Detector
+from detectors.outcome import BankOutcome
 from ingest import assemble
 from ingest.assemble import AssembleParams, ClockRunRow, LaneState, Ordered, Settled
 from ingest.room import with_rows

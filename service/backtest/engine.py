@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from detectors.bank import BANK, Bank, BankOutcome, DetectorFailure
+from detectors.bank import BANK, Bank
 from detectors.contract import Detector
+from detectors.outcome import BankOutcome, DetectorFailure
 from detectors.parameters import thresholds
 from ingest import assemble
 from ingest.assemble import NOTHING_STORED, AssembleParams, Settled

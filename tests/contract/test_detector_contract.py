@@ -101,6 +101,18 @@ def test_state_of_a_wrong_shape_is_a_failure_of_its_detector_alone():
     assert (bank.records([0, 1])[HEARD]["time_us"] == START_US).all()
 
 
+@pytest.mark.parametrize("slice_rows", [1, 3, 6])
+def test_a_step_by_slices_is_the_step(slice_rows):
+    fleet = random_fleet(4, 7, 80)
+    whole, sliced = Bank(7), Bank(7, slice_rows=slice_rows)
+    tick = dict.fromkeys(range(7), end_us(fleet))
+    for batch in [*random_splits(Random(4), by_time(fleet)), tick]:
+        assert canonical(step_once(sliced, batch)) == canonical(step_once(whole, batch))
+        kept, wanted = sliced.snapshot(range(7)), whole.snapshot(range(7))
+        for name, values in wanted.items():
+            np.testing.assert_array_equal(kept[name], values, err_msg=name)
+
+
 def test_an_outcome_that_is_not_adopted_leaves_no_trace():
     fleet = random_fleet(5, 3, 60)
     batches = random_splits(Random(5), by_time(fleet))
