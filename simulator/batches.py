@@ -4,7 +4,8 @@ Gives what encoding, decoding and the registry give together (tested): thousandt
 what is not told becomes unknown, a value outside its column's range becomes unknown and is marked
 in ``quality``, the registered unit wins. One thing differs: a floor's key is the index of its label
 in the fleet, while the registry counts labels in the order in which a lift first told them. Event
-times are not given here: the key stage does that.
+times are not given here: the key stage does that. What was refused before it was stored
+(``frames.REFUSED``) stays so.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.frames import MISSING, Frames
+from simulator.frames import MISSING, REFUSED, Frames
 from telemetry.batch import FrameBatch
 from telemetry.columns import COLUMNS, QUALITY_BIT, UNKNOWN, Column, EscalatorMode, Unit
 
@@ -49,6 +50,8 @@ class Batcher:
         n = len(frames)
         row = self._row_of[frames["lift"]]
         quality = np.zeros(n, "i8")
+        if (refused := frames.columns.get(REFUSED)) is not None:
+            quality |= np.where(refused == MISSING, 0, refused)
         columns: dict[str, NDArray[Any]] = {
             "row": row,
             "elevator_id": frames["lift"],

@@ -25,11 +25,15 @@ KEYS: Final = ("lift", "time_us", "device_time_us", "seq", "arrival_us")
 """Index of the unit in its fleet; true time; time by the terminal's clock; sequence number; when
 the frame reached the broker (as it leaves the terminal: when it is sent, mostly the true time)."""
 
-NAMES: Final = (*KEYS, *COLUMN_NAMES)
-TOLD: Final = tuple(name for name in NAMES if name != "arrival_us")
+REFUSED: Final = "refused"
+"""Keys whose value was told and could not be used, as bits of ``telemetry.columns.QUALITY_BIT``;
+only frames that were stored once have it, and no digest reads it."""
+
+NAMES: Final = (*KEYS, *COLUMN_NAMES, REFUSED)
+TOLD: Final = tuple(name for name in NAMES if name not in {"arrival_us", REFUSED})
 """What a terminal tells, in the order in which the digest reads it."""
 _WIDE: Final = (*KEYS, *(c.name for c in COLUMNS if c.dtype == "i8"))
-_DIGESTED: Final = {name: "<i8" if name in _WIDE else "<i4" for name in NAMES}
+_DIGESTED: Final = {name: "<i8" if name in _WIDE else "<i4" for name in TOLD}
 """How wide the digest reads each column."""
 
 
@@ -42,8 +46,8 @@ class Frames:
     Parameters
     ----------
     columns
-        ``KEYS`` and any of ``telemetry.columns.COLUMN_NAMES``; ``floor`` is the index of a label
-        of its lift.
+        ``KEYS`` and any of ``telemetry.columns.COLUMN_NAMES`` and ``REFUSED``; ``floor`` is the
+        index of a label of its lift.
     """
 
     columns: Mapping[str, NDArray[np.int64]]

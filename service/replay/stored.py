@@ -7,9 +7,9 @@ stored with an event time more than 60 s after its arrival, so once a slice is r
 arrived ``MARGIN_US`` before its end is there. In memory are a slice or two, and the frames that
 arrived so late that their turn has not come.
 
-What differs from what terminals sent: a value that could not be used is not told (its quality bit
-is left behind), reals are rounded to thousandths, and all frames of a lift go by the gateway that
-it belongs to now.
+What differs from what terminals sent: a value that could not be used is not told (that it was
+refused goes along, and detectors hear of it; a broker does not), reals are rounded to thousandths,
+and all frames of a lift go by the gateway that it belongs to now.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from service.parameters import history
 from service.parameters.history import History
 from service.settings import DatabaseSettings
 from service.times import MAX_US, MIN_US, rfc3339
-from simulator.frames import MISSING, Frames
+from simulator.frames import MISSING, REFUSED, Frames
 from simulator.recordings.tape import arrival_order
 from simulator.source import RegistryRow
 from simulator.truth import LookAlike, TruthEvent
@@ -250,6 +250,7 @@ def _told(found: FrameBatch, ids: NDArray[np.int64]) -> Frames:
         "device_time_us": found["device_time_us"],
         "seq": found["seq"],
         "arrival_us": found["received_us"],
+        REFUSED: found["quality"],
     }
     for column in COLUMNS:
         values = found[column.name]

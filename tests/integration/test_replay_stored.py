@@ -10,8 +10,10 @@ from ingest.store import frames as store
 from service.replay import stored
 from service.replay.stored import Choice, open_stored
 from service.settings import DatabaseSettings
+from simulator.batches import Batcher
 from simulator.frames import MISSING, Frames
 from telemetry.batch import FrameBatch
+from telemetry.columns import COLUMNS
 
 START_US = 1_790_000_000_000_000
 SECOND_US = 1_000_000
@@ -37,6 +39,7 @@ def stored_frames() -> FrameBatch:
         gateway_id=1,
         door=rng.integers(-1, 7, N),
         floor=rng.integers(0, 3, N),
+        quality=np.where(rng.random(N) < 0.1, rng.integers(1, 1 << len(COLUMNS), N), 0),
         height_m=np.where(rng.random(N) < 0.5, np.nan, rng.integers(-5_000, 90_000, N) / 1000),
     )
 
@@ -90,6 +93,8 @@ def test_every_frame_comes_once_by_arrival(settings, monkeypatch, slice_frames, 
     assert np.array_equal(got["door"], np.where(door < 0, MISSING, door))
     height = np.rint(want["height_m"].astype("f8") * 1000)
     assert np.array_equal(got["height_m"], np.where(np.isnan(height), MISSING, height))
+    again = Batcher(range(3), [row.unit for row in rows], [0] * 3).batch(got)
+    assert np.array_equal(again["quality"], want["quality"])  # detectors hear what was refused
     assert [row.code for row in rows] == ["A", "B", "C"]
     assert [row.gateway for row in rows] == ["gw", "replay", "gw"]
     assert rows[0].params == {"at_landing_window_s": 5}
