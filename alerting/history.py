@@ -12,7 +12,7 @@ pass through.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -28,12 +28,14 @@ class Context:
 
     ``holding``: catching up and lagging more than 120 s. ``lag_us``: arrival minus event time.
     ``last_seen_us``: event time of its newest frame. ``floor``: displayed floor, None = unknown.
+    ``floors``: what is displayed for each floor key in the values of its transitions.
     """
 
     holding: bool = False
     lag_us: int | None = None
     last_seen_us: int | None = None
     floor: str | None = None
+    floors: Mapping[int, str | None] = field(default_factory=dict)
 
 
 LIVE: Final = Context()

@@ -86,7 +86,8 @@ def fold(
     book.taken.update(taken)
     book.changes.known.update(a.id for a in book.current.values())
     for transition in transitions:
-        _step(book, transition, contexts.get(transition.elevator_id, LIVE))
+        context = contexts.get(transition.elevator_id, LIVE)
+        _step(book, _with_label(transition, context), context)
     for key, alarm in list(book.current.items()):
         if alarm.id in book.changes.alarms and alarm.open and alarm.held:
             context = contexts.get(alarm.elevator_id, LIVE)
@@ -344,6 +345,14 @@ def _seen(alarm: Alarm, t: Transition, context: Context) -> Alarm:
         lag_us=alarm.lag_us if context.lag_us is None else context.lag_us,
         floor=context.floor or alarm.floor,
     )
+
+
+def _with_label(t: Transition, context: Context) -> Transition:
+    """Return it with the floor that people read, not its key, which would pass for a floor."""
+    key = t.values.get("floor")
+    if key is None:
+        return t
+    return replace(t, values={**t.values, "floor": context.floors.get(int(key))})
 
 
 def _why(t: Transition) -> dict[str, Any]:

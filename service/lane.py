@@ -27,6 +27,7 @@ from ingest.store.connect import transaction
 from ingest.store.errors import CommitUnknown, ContentError, KeyStoredAlready
 from ingest.store.parameters import ParameterChange
 from ingest.store.writer_lock import check_epoch
+from service import floors
 from service.clock import Clock
 from service.commit import LaneBatch, commit
 from service.core import Advanced, LaneCore
@@ -256,15 +257,17 @@ class Lane:
         holding = assemble.holding(order, rows, now_us, caught_up=caught_up, ordered=ordered)
         lag_us = assemble.lag_us(order, rows, ordered)
         seen_us = assemble.last_seen_us(order, rows, ordered)
-        floors = _floors(advanced.transitions) if advanced else {}
+        keys = floors.seen(advanced.transitions if advanced else ())
+        labels = {i: {k: self._floor(i, k, new_floors) for k in keys[i]} for i in keys}
         return {
-            int(i): Context(
+            i: Context(
                 holding=bool(holding[n]),
                 lag_us=int(lag_us[n]),
                 last_seen_us=int(seen_us[n]),
-                floor=self._floor(int(i), floors.get(int(i), -1), new_floors),
+                floor=next(reversed(labels[i].values()), None) if i in labels else None,
+                floors=labels.get(i, {}),
             )
-            for n, i in enumerate(ids)
+            for n, i in enumerate(ids.tolist())
         }
 
     def _floor(self, elevator_id: int, key: int, new: Mapping[tuple[int, int], str]) -> str | None:
@@ -388,13 +391,3 @@ class _Pending:
     tally: Tally
     batch: LaneBatch
     kept: NDArray[Any] | None
-
-
-def _floors(transitions: list[Transition]) -> dict[int, int]:
-    """Return the floor key that each lift's newest transition saw."""
-    found = {}
-    for t in transitions:
-        floor = t.values.get("floor")
-        if floor is not None:
-            found[t.elevator_id] = int(floor)
-    return found

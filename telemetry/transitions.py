@@ -115,7 +115,10 @@ class Transitions:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One transition of one lift, with plain Python values; ``None`` in evidence = unknown."""
+    """One transition of one lift, with plain Python values; ``None`` in evidence = unknown.
+
+    ``values["floor"]`` is the key of a label, and the label itself where people read it.
+    """
 
     elevator_id: int
     t_us: int
@@ -129,7 +132,7 @@ class Transition:
     rule: str
     version: str
     criteria: Mapping[str, bool | None]
-    values: Mapping[str, float | int | None]
+    values: Mapping[str, float | int | str | None]
     thresholds: Mapping[str, float | int | None]
     parameters: int = 0
     suspect: tuple[str, ...] = ()

@@ -70,6 +70,19 @@ def test_golden_body(name: str) -> None:
     assert got == json.loads((GOLDEN / f"{name}.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize(("floors", "told"), [({3: "B1", 5: "12"}, "B1"), ({}, None)])
+def test_evidence_tells_the_floor_that_the_car_displays(floors, told) -> None:
+    """The key of a label looks like a floor and is none: 3 is B1 here."""
+    book = Book()
+    seen = replace(transition(), values={"people": 2, "floor": 3})
+    book.fold([seen], {7: Context(floor="12", floors=floors)})
+    alarm = book.only()
+    assert alarm.floor == "12"
+    assert alarm.evidence["values"] == {"people": 2, "floor": told}
+    assert alarm.evidence["unknown"] == ([] if told else ["floor"])
+    assert book.messages[0].alarm.evidence["values"]["floor"] == told
+
+
 @pytest.mark.parametrize("name", sorted(messages()))
 def test_every_listed_key_is_present_and_the_envelope_is_cloudevents_1_0(name: str) -> None:
     message, elevator = messages()[name]
