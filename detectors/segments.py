@@ -191,11 +191,11 @@ class Segments:
             if not np.count_nonzero(begun):
                 return np.zeros(len(self), np.int64)
             return self.hold(self.headed(np.zeros(len(self), np.int64), begun), resets)
-        through = marks.cumsum(dtype=np.int64)
+        steps = marks.astype(np.int64)
+        steps[self.head_at] += begun
+        through = steps.cumsum()
         at, lengths = self._runs(resets)
-        excluded = through.take(at) - marks.take(at)
-        excluded[self.is_head.take(at)] -= begun
-        return through - excluded.repeat(lengths)
+        return through - (through - steps).take(at).repeat(lengths)
 
 
 def _source(head_at: Ints, frame_at: Ints) -> Ints:
