@@ -13,6 +13,7 @@ import msgspec
 
 from ingest.store.connect import execute, fetch, micros, moment
 from ingest.store.sql import queries
+from telemetry.columns import column_mask, column_names
 from telemetry.findings import Change, ClearReason, Confidence, FindingKind
 from telemetry.transitions import Transition
 
@@ -82,4 +83,5 @@ def of_row(row: Any) -> Transition:
         values=evidence["values"],
         thresholds=json.loads(row["thresholds"]),
         parameters=row["parameters"],
+        suspect=column_names(column_mask(evidence.get("suspect", ()))),
     )

@@ -206,6 +206,8 @@ def transition(n: int) -> Transition:
         criteria={"stopped": True, "inside": None, "button": False},
         values={"speed_mps": 0.123457, "people": None, "runs": 2**53},
         thresholds={"hold_s": 30.0, "off": None},
+        parameters=7 * n,
+        suspect=("zone", "door", "speed_mps") if n else (),
     )
 
 
