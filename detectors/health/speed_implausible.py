@@ -1,8 +1,9 @@
 """A speed that does not fit the way that the car makes.
 
 Decides from whole runs: the speed, summed up over a run, must come to the change of height. A
-barometer is out by most of a metre at each reading, so short runs decide nothing, and one run alone
-neither. Terminals without height, or that tell the speed of a moment only, are not judged.
+barometer is out by most of a metre at each reading, and by more while doors part. So short runs
+decide nothing, and one run alone neither: several of a short time must be off to the same side.
+Terminals without height, or that tell the speed of a moment only, are not judged.
 
 Invariants: sums are whole micrometres, so no split into batches changes them; a run of which a part
 was not told decides nothing.
@@ -25,6 +26,9 @@ from telemetry.findings import FindingKind
 
 STEP_MOST_US: Final = 3_000_000
 """A run with longer steps between its frames is not judged: the speed between them is unknown."""
+PERIOD_US: Final = 7_200_000_000
+"""Runs that are off are counted by two hours of event time (practice): in a low building no run is
+long enough to be right, and a barometer is out by enough once a day or so."""
 MOST: Final = 255
 _READINGS: Final = "practice: 2.5 times the error of two barometer readings (0.83 m each)"
 
@@ -41,7 +45,8 @@ class SpeedImplausibleParams(LiftParams):
         metadata=plain("speed_way_off_pct", 1, 1000, "f8", _PACE),
     )
     runs: int = field(
-        default=3, metadata=plain("speed_way_runs", 1, 250, "i8", "practice: three in a row")
+        default=3,
+        metadata=plain("speed_way_runs", 1, 250, "i8", "practice: three in a row, to one side"),
     )
 
 
@@ -58,13 +63,15 @@ class SpeedImplausibleDetector(ConditionDetector):
     """See the module."""
 
     name = "speed_implausible"
-    version = "2"
+    version = "3"
     kinds = (FindingKind.SPEED_IMPLAUSIBLE,)
     layout = (
         Field("way_um", "i8", 0),
         Field("begin_m", "f4", float("nan")),
         Field("blind", "?", True),
         Field("wrong", "u1", 0),
+        Field("ahead", "?", False),  # the last run that was off was shorter by its height
+        Field("off", "?", False),
         *WINDOW_FIELDS,
     )
     params_type = SpeedImplausibleParams
@@ -82,8 +89,12 @@ class SpeedImplausibleDetector(ConditionDetector):
         off = np.abs(way_m - climbed_m) > limit_m
         long = climbed_m * (params.off_pct / 100) >= params.off_m
         right = judged & ~off & long
-        wrong = seg.count_since(judged & off, right, state["wrong"])
-        holds = wrong >= params.runs
+        ahead = seg.hold(seg.headed(way_m > climbed_m, state["ahead"]), judged & off)
+        other = judged & off & (ahead != seg.prior(ahead))
+        ends = right | other
+        wrong = seg.count_since(judged & off, ends | heard.turns(PERIOD_US), state["wrong"])
+        enough = wrong >= params.runs
+        holds = seg.latch(seg.headed(enough, state["off"]), ends & ~enough & ~seg.is_head)
 
         def evidence(at: Ints) -> Evidence:
             return Evidence(
@@ -98,6 +109,8 @@ class SpeedImplausibleDetector(ConditionDetector):
             "begin_m": ways.begin_m[at],
             "blind": ways.blind[at],
             "wrong": np.minimum(wrong[at], MOST),
+            "ahead": ahead[at],
+            "off": holds[at],
         }
         return (Judged(FindingKind.SPEED_IMPLAUSIBLE, holds, 0, 0, evidence),), own
 

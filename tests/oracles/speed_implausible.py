@@ -28,11 +28,14 @@ class Oracle(Listener):
 
     def start(self):
         self.way_um = self.wrong = 0
+        self.ahead = self.off = False
         self.begin_m, self.blind, self.heard_at, self.last_speed = NAN, True, None, NAN
         self.window(OFF, 0, 0)
 
     def look(self, time, told):
         self.walk(time)
+        if self.is_new(7200):
+            self.wrong = 0
         if self.was("car") == 1 and self.seen - self.seen_before > 3_000_000:
             self.blind = True
         if self.get("car") == 1 and self.was("car") != 1:
@@ -40,7 +43,7 @@ class Oracle(Listener):
             self.begin_m = self.before.get("height_m", NAN)
         elif self.get("car") != 1 and self.was("car") == 1 and not self.blind:
             self.run_ended(abs(self.now.get("height_m", NAN) - self.begin_m))
-        self.off = self.wrong >= self.rules.speed_way_runs
+        self.off = self.off or self.wrong >= self.rules.speed_way_runs
         self.windows[OFF].judged(time, self.off)
 
     def said(self, kind):
@@ -66,6 +69,9 @@ class Oracle(Listener):
         if abs(way_m - climbed_m) > max(
             rules.speed_way_off_m, climbed_m * rules.speed_way_off_pct / 100
         ):
+            if self.ahead != (way_m > climbed_m):
+                self.wrong, self.off = 0, False
+            self.ahead = way_m > climbed_m
             self.wrong += 1
         elif climbed_m * rules.speed_way_off_pct / 100 >= rules.speed_way_off_m:
-            self.wrong = 0
+            self.wrong, self.off = 0, False

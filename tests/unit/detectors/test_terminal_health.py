@@ -142,6 +142,35 @@ def test_short_runs_decide_nothing():
     assert lift.said(SPEED) == []
 
 
+def test_a_barometer_that_is_out_now_and_then_in_a_low_building_is_no_wrong_speed():
+    """No run of six metres is long enough to be right, so errors of days would add up."""
+    lift = Lift()
+    for hour in range(0, 60, 3):
+        trips(lift, 1, 2.0 if hour % 2 else 0.2, start_s=3600 * hour, climb_m=6.0)
+    assert lift.said(SPEED) == []
+    for hour in range(60, 90, 3):
+        trips(lift, 1, 2.0, start_s=3600 * hour, climb_m=6.0)
+    assert lift.said(SPEED) == []
+    trips(lift, 3, 2.0, start_s=7200 * 50, climb_m=6.0)
+    assert len(lift.raised(SPEED)) == 1
+
+
+def test_runs_that_are_off_to_both_sides_are_no_wrong_speed():
+    lift = Lift()
+    for k in range(10):
+        trips(lift, 1, (2.0, 0.2)[k % 2], start_s=50 * k, climb_m=6.0)
+    assert lift.said(SPEED) == []
+
+
+def test_a_wrong_speed_goes_on_when_its_runs_are_counted_anew():
+    lift = Lift()
+    trips(lift, 3, 1.5)
+    trips(lift, 1, 1.5, start_s=3600 * 5)
+    assert [what for what, *_ in lift.said(SPEED)] == ["raised"]
+    trips(lift, 1, 1.0, start_s=3600 * 6)
+    assert lift.said(SPEED)[-1][0] == "cleared"
+
+
 def test_refused_values_are_a_finding_only_when_there_are_many():
     lift = Lift()
     for i in range(4):
