@@ -72,7 +72,7 @@ class EntrapmentDetector:
     """The entrapment rule, both classes."""
 
     name: str = "entrapment"
-    version: str = "4"
+    version: str = "5"
     kinds: tuple[FindingKind, ...] = (
         FindingKind.ENTRAPMENT_BETWEEN_LANDINGS,
         FindingKind.ENTRAPMENT_AT_LANDING,

@@ -80,11 +80,12 @@ def presence(
     passenger = heard.held("passenger")
     seen = (passenger > 0) & (heard.says("door", *_LATCHING_DOORS) | rest.moving)
     unheard_us, left_landing = _landings_without_doors(state, heard, rest, params)
-    gone = doors.believed | (left_landing & ~seen)
-    latched = seg.latch(seg.headed(seen, state["latched"]), gone)
     stuck = _stuck(state, heard, rest, doors, params)
     trusted = (passenger == UNKNOWN) | (stuck["openings"] < params.presence_stuck_openings)
     scale, scale_openings = _scale(state, heard, doors, params)
+    emptied = _emptied(heard, rest, (passenger == 0) & (scale == 0))
+    gone = doors.believed | (left_landing & ~seen) | emptied
+    latched = seg.latch(seg.headed(seen, state["latched"]), gone)
     stale = _stale(state, heard, latched, seen | gone, params)
     return Presence(
         latched=latched,
@@ -103,6 +104,16 @@ def presence(
             "openings": np.minimum(stuck["openings"], _MOST),
         },
     )
+
+
+def _emptied(heard: Heard, rest: Rest, nobody: Bools) -> Bools:
+    """Mark frames that show an empty car by open doors, whose zone switch denies a landing.
+
+    A drive opens no doors between landings, so the switch sticks, or somebody forced them. Two
+    frames in a row with doors open are no bounce; ``nobody``: sensor and scale both say so.
+    """
+    stands_open = heard.says("door", Door.OPEN) & heard.said("door", Door.OPEN) & rest.at_rest
+    return heard.line.told & stands_open & (heard.held("zone") == 0) & nobody
 
 
 def _inside(

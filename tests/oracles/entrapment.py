@@ -75,6 +75,7 @@ class Oracle:
     open_from: Any = None  # since when they are open in the zone without a break
     open_for: int = 0  # ... and for how long they were before that
     let_out: bool = False  # ... together long enough to let people out
+    stays_open: bool = False  # they are, and were in the frame before
 
     # who is inside
     latched: bool = False
@@ -116,7 +117,9 @@ class Oracle:
         self.last_time = time
         silent_until = None if self.last_seen is None else self.silent_from()
         before = [self.told.get(name) for name in ("zone", "floor")]
+        was_open = self.told.get("door") == OPEN
         heard = self.hear(frame)
+        self.stays_open = heard and was_open and self.told.get("door") == OPEN
         now = [self.told.get(name) for name in ("zone", "floor")]
         moved = any(a != b and None not in (a, b) for a, b in zip(before, now, strict=True))
         after_silence = heard and silent_until is not None and time > silent_until
@@ -203,6 +206,7 @@ class Oracle:
         if down and self.unanswered:
             self.called = True
         self.judge_latch(time, at_rest, after_silence)
+        self.judge_emptied(at_rest)
         if not at_rest:
             self.onset = None
         self.judge_class(time, at_rest)
@@ -249,6 +253,12 @@ class Oracle:
             self.shut_since = None
         if goes_on and self.active:
             self.clear(time, CONDITION_ENDED)
+
+    def judge_emptied(self, at_rest):
+        """Open doors show an empty car though the zone says no landing: its switch sticks."""
+        zone, nobody = self.told.get("zone"), self.seen_people() is False
+        if at_rest and self.stays_open and zone == 0 and nobody and self.scale() == "empty":
+            self.latched = self.stale = False
 
     def judge_doors(self, time):
         """Return whether doors that had let people out are no longer open."""
