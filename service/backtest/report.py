@@ -237,13 +237,16 @@ def _evidence(alarm: SeenAlarm) -> str:
 def _everything(alarm: SeenAlarm) -> str:
     """Return confidence, rule, criteria, values and thresholds, on lines of their own."""
     criteria: dict[str, Any] = alarm.evidence.get("criteria", {})
-    known = {k: v for k, v in alarm.evidence.get("values", {}).items() if v is not None}
+    told = {k: v for k, v in alarm.evidence.get("values", {}).items() if v is not None}
+    known = {"floor key" if k == "floor" else k: v for k, v in told.items()}
     confidence = "" if alarm.confidence is None else alarm.confidence.name.lower()
     judged = f"{alarm.rule}, parameters version {alarm.parameters}, {confidence}"
     lines = [
         f"{judged}: {', '.join(f'{k} {_word(v)}' for k, v in criteria.items())}",
         f"values: {_listed(known)}; thresholds: {_listed(alarm.thresholds)}",
     ]
+    if suspect := alarm.evidence.get("suspect"):
+        lines.insert(1, f"suspect: {', '.join(suspect)}")
     return "".join(f"\n      {line}" for line in lines)
 
 
