@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from alerting.alarm import Alarm, Elevator, Message, MessageType
+from alerting.reasons import reasons
 from telemetry.findings import FINDINGS, Confidence, FindingClass
 
 SOURCE: Final = "/hoistway"
@@ -194,6 +195,7 @@ def _details(alarm: Alarm, elevator: Elevator) -> list[tuple[str, str]]:
         details.append((f"按铃 {alarm.presses} 次", f"button presses: {alarm.presses}"))
     if alarm.level > 1:
         details.append((f"{alarm.level} 级响应", f"level {alarm.level}"))
+    details += reasons(alarm)
     duration_us = alarm.duration_us
     if duration_us is not None:
         minutes = f"{duration_us / 60e6:.1f}"
