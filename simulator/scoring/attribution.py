@@ -38,11 +38,15 @@ class Blame(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarm:
-    """A false alarm with what it is blamed on; ``cause`` is empty for the background."""
+    """A false alarm with what it is blamed on; ``cause`` is empty for the background.
+
+    ``beside``: causes of what else was going on meanwhile.
+    """
 
     alarm: SeenAlarm
     blame: Blame
     cause: str = ""
+    beside: frozenset[str] = frozenset()
 
 
 def lying_sensors(truth: Sequence[TruthEvent]) -> dict[TruthEvent, str]:
@@ -103,7 +107,8 @@ def _attributed(alarm: SeenAlarm, spans: Sequence[_Span]) -> FalseAlarm:
     if not blamed:
         return FalseAlarm(alarm, Blame.BACKGROUND)
     chosen = max(blamed, key=lambda s: (s.blame is Blame.LOOK_ALIKE, s.from_us))
-    return FalseAlarm(alarm, chosen.blame, chosen.cause)
+    beside = frozenset(s.cause for s in blamed) - {chosen.cause}
+    return FalseAlarm(alarm, chosen.blame, chosen.cause, beside)
 
 
 def _overlaps(alarm: SeenAlarm, span: _Span) -> bool:

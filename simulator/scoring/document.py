@@ -149,7 +149,8 @@ def _cases(group: Group) -> dict[str, Any]:
 
 
 def _false(one: FalseAlarm) -> dict[str, Any]:
-    return {"origin": str(one.blame), "cause": one.cause, **alarm_document(one.alarm)}
+    blamed = {"origin": str(one.blame), "cause": one.cause, "beside": sorted(one.beside)}
+    return blamed | alarm_document(one.alarm)
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

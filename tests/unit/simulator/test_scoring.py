@@ -209,6 +209,23 @@ def test_two_faults_that_coincide_count_little_at_the_rates_of_the_field():
     assert 0 < weighted.interval.low < weighted.value < weighted.interval.high <= 1
 
 
+def test_a_false_alarm_in_a_coincidence_counts_as_rarely_as_it_comes():
+    likes = [LookAlike(0, code, "cleaner", 0, 500 * S) for code in "AB"]
+    held = event(FindingKind.DOOR_HELD_OPEN, 50, 400, "B", cause="door_held_open")
+    mode = event(FindingKind.SPECIAL_MODE, 50, 400, "A", cause="cleaner")  # no other cause
+    offline = event(FindingKind.TERMINAL_SILENT, 50, 400, "C", cause="gateway_offline")
+    dark = event(FindingKind.MAINS_OFF, 50, 400, "C", cause="mains_cut")
+    asked = {"likes": likes, "multipliers": Multipliers(200, 20)}
+    family = scored([alarm(code=c) for c in "ABC"], [held, mode, offline, dark], **asked).families[
+        "entrapment"
+    ]
+    assert [sorted(one.beside) for one in family.false[:2]] == [[], ["door_held_open"]]
+    rate = family.false_per_lift_year_weighted
+    assert rate is not None
+    weights = 1 / 20, 1 / (20 * 200), 1 / 200
+    assert rate.value * family.lift_years == pytest.approx(sum(weights))
+
+
 def test_the_background_weighs_one_whatever_the_multipliers():
     family = scored([alarm()], [], multipliers=Multipliers(200, 20)).families["entrapment"]
     rates = family.false_per_lift_year, family.false_per_lift_year_weighted
