@@ -171,10 +171,17 @@ def _packed(layout: str, arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, byt
 
 def _piece(row: Any, layout: str) -> Mapping[str, NDArray[Any]] | str:
     if row["layout"] != layout:
-        return f"layout is {row['layout']}, this program reads {layout}"
+        theirs, ours = _apart(row["layout"], layout), _apart(layout, row["layout"])
+        return f"layout {theirs}, this program reads {ours}"
     if row["checksum"] != checksum(row["layout"], row["data"]):
         return "checksum is wrong"
     try:
         return unpack(row["data"])
     except (ValueError, TypeError) as error:
         return f"arrays are damaged: {error}"
+
+
+def _apart(layout: str, other: str) -> str:
+    """Name the parts of a layout that the other does not have, without their fields."""
+    parts = [part for part in layout.split(";") if part not in other.split(";")]
+    return ", ".join(part.split("(")[0] for part in parts) or "nothing else"

@@ -256,7 +256,11 @@ async def test_a_snapshot_comes_back_with_only_changed_pieces_written(
     ("damage", "reason"),
     [
         ("UPDATE detector_snapshots SET data = set_byte(data, 60, 77)", "checksum"),
-        ("UPDATE detector_snapshots SET layout = 'v0'", "layout is v0, this program reads v1"),
+        ("UPDATE detector_snapshots SET layout = 'v0'", "layout v0, this program reads v1"),
+        (
+            "UPDATE detector_snapshots SET layout = 'v1;doors/2(since_us:<i8)'",
+            "layout doors/2, this program reads nothing else",
+        ),
         ("DELETE FROM detector_snapshots", "missing"),
         ("UPDATE snapshots SET lifts = 5000", "missing"),
     ],
