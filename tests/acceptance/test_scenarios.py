@@ -5,8 +5,7 @@ the present (``HOISTWAY_HISTORY_HOLD_LAG_S``), and scenarios about clocks are no
 are the rows of ``alarms``; and those that are no history must all have reached the desk.
 """
 
-import asyncio
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -87,17 +86,20 @@ async def judged(make_rig: MakeRig, name: str, **more: Any) -> tuple[Rig, list[s
         rig = await make_rig(registrations=registrations(feed), accept_as=None, **more)
         await publish(rig, run, feed)
         wanted = loaded(options, kinds_found())
-        deadline = asyncio.get_running_loop().time() + 20
-        while True:  # frames behind lost numbers are stepped two seconds later
+        differences: list[str] = []
+
+        async def agrees() -> bool:
             found = await alarms(rig, feed)
             happened = Happened(run.start_us, run.end_us, found, feed.truth(), feed.look_alikes())
-            differences = [sentence(wanted, one) for one in judge(wanted, happened)]
             # Minutes arrive within a second here, so nobody is silent: that is told by arrival.
             silent = FindingKind.TERMINAL_SILENT.slug
-            differences = [one for one in differences if silent not in one]
-            if not differences or asyncio.get_running_loop().time() > deadline:
-                return rig, differences
-            await rig.pool.execute("SELECT pg_sleep(0.2)")
+            told = [sentence(wanted, one) for one in judge(wanted, happened)]
+            differences[:] = [one for one in told if silent not in one]
+            return not differences
+
+        with suppress(TimeoutError):  # frames behind lost numbers are stepped two seconds later
+            await until(agrees)
+        return rig, differences
 
 
 @pytest.mark.parametrize("name", LIVE)

@@ -137,14 +137,12 @@ async def test_a_refused_act_is_told_in_the_words_of_the_api() -> None:
 
 
 async def test_the_screen_shows_both_languages(capsys: pytest.CaptureFixture[str]) -> None:
-    ports: list[str] = []
+    def address() -> str | None:
+        shown = capsys.readouterr().out
+        return next((w for w in shown.split() if w.startswith("http")), None)
 
     async def visit() -> None:
-        while not ports:
-            shown = capsys.readouterr().out
-            ports.extend(w for w in shown.split() if w.startswith("http"))
-            await asyncio.sleep(0.01)
-        await post(ports[0])
+        await post(await until(address))
 
     settings = DeskSettings(secrets=(SECRET,), accept_as="desk 3")
     await asyncio.gather(run_desk(settings, for_s=1.0), visit())

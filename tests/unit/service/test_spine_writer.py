@@ -15,6 +15,7 @@ from service import writer as writer_module
 from service.metrics import Metrics
 from service.readiness import Board, Cause
 from service.writer import RetryTimes, Writer
+from tests.waiting import until
 
 
 class Clock:
@@ -27,6 +28,7 @@ class Server:
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.checks = 0
         self.busy_polls = 0
         self.taken_by_another = False
 
@@ -43,6 +45,7 @@ class Server:
         return Lease(lane, self.epoch, asyncio.Event())
 
     async def check_epoch(self, conn: Any, lane: int, epoch: int) -> None:
+        self.checks += 1
         if epoch != self.epoch:
             raise EpochLost(f"epoch {epoch} is over")
 
@@ -91,8 +94,9 @@ async def test_who_loses_the_lane_while_asking_for_it_again_ends_too(server, mon
     writer, _ = await taken(server)
     writer.lease.lost.set()
     server.taken_by_another = True
+    before = server.checks
     asking = asyncio.create_task(writer.attempt(ask))
-    await asyncio.sleep(0.03)
+    await until(lambda: server.checks >= before + 2)  # it waits, and nobody was faster yet
     server.epoch += 1
     with pytest.raises(EpochLost):
         async with asyncio.timeout(5):
