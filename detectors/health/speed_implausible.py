@@ -1,12 +1,14 @@
-"""A speed that does not fit the way that the car makes.
+"""A speed that cannot be the car's.
 
-Decides from whole runs: the speed, summed up over a run, must come to the change of height. A
-barometer is out by most of a metre at each reading, and by more while doors part. So short runs
-decide nothing, and one run alone neither: several of a short time must be off to the same side.
-Terminals without height, or that tell the speed of a moment only, are not judged.
+Decides from whole runs, in two ways. The speed, summed up over a run, must come to the change of
+height. A barometer is out by most of a metre at each reading, and by more while doors part. So
+short runs decide nothing, and one run alone neither: several of a short time must be off to the
+same side. And, which needs no height: at speeds at which every governor would have stopped the car
+no runs end at a landing, one after the other, as if nothing had been.
 
-Invariants: sums are whole micrometres, so no split into batches changes them; a run of which a part
-was not told decides nothing.
+Invariants: sums are whole micrometres, so no split into batches changes them; of a run of which a
+part was not told, or by a terminal that tells no height or the speed of a moment only, the way
+decides nothing.
 """
 
 from collections.abc import Mapping
@@ -18,17 +20,20 @@ from numpy.typing import NDArray
 
 from detectors.conditions import ConditionDetector, Evidence, Judged, tri
 from detectors.contract import Field, State
+from detectors.governor import governor_mps
 from detectors.parameters import LiftParams, plain
 from detectors.segments import Bools, Ints
 from detectors.signals import Heard
-from detectors.windows import WINDOW_FIELDS, limit_at
-from telemetry.findings import FindingKind
+from detectors.windows import WINDOW_FIELDS, limit_at, limits_at
+from telemetry.findings import Confidence, FindingKind
 
 STEP_MOST_US: Final = 3_000_000
 """A run with longer steps between its frames is not judged: the speed between them is unknown."""
 PERIOD_US: Final = 7_200_000_000
 """Runs that are off are counted by two hours of event time (practice): in a low building no run is
 long enough to be right, and a barometer is out by enough once a day or so."""
+CALM_RUNS: Final = 20
+"""After so many runs in a row at speeds that a governor lets pass a scale is right (practice)."""
 MOST: Final = 255
 _READINGS: Final = "practice: 2.5 times the error of two barometer readings (0.83 m each)"
 
@@ -48,6 +53,9 @@ class SpeedImplausibleParams(LiftParams):
         default=3,
         metadata=plain("speed_way_runs", 1, 250, "i8", "practice: three in a row, to one side"),
     )
+    rated_speed_mps: float = field(
+        default=float("nan"), metadata=plain("rated_speed_mps", 0.05, 30, "f8", "registry")
+    )
 
 
 class _Ways(NamedTuple):
@@ -63,7 +71,7 @@ class SpeedImplausibleDetector(ConditionDetector):
     """See the module."""
 
     name = "speed_implausible"
-    version = "3"
+    version = "4"
     kinds = (FindingKind.SPEED_IMPLAUSIBLE,)
     layout = (
         Field("way_um", "i8", 0),
@@ -72,6 +80,9 @@ class SpeedImplausibleDetector(ConditionDetector):
         Field("wrong", "u1", 0),
         Field("ahead", "?", False),  # the last run that was off was shorter by its height
         Field("off", "?", False),
+        Field("past", "?", False, rare=True),  # a governor would have acted on this run
+        Field("past_runs", "u1", 0, rare=True),  # that ended at a landing all the same
+        Field("calm_runs", "u1", CALM_RUNS, rare=True),  # since the last of them
         *WINDOW_FIELDS,
     )
     params_type = SpeedImplausibleParams
@@ -80,39 +91,92 @@ class SpeedImplausibleDetector(ConditionDetector):
         self, state: State, heard: Heard, params: Any
     ) -> tuple[tuple[Judged, ...], Mapping[str, NDArray[Any]]]:
         """Judge every element; see ``ConditionDetector.judge``."""
-        seg = heard.segments
-        ways = _ways(state, heard)
-        way_m = ways.way_um / 1e6
-        climbed_m = np.abs(heard.held("height_m").astype("f8") - ways.begin_m)
-        judged = ways.ends & ~ways.blind & ~np.isnan(climbed_m)
-        limit_m = np.maximum(params.off_m, climbed_m * (params.off_pct / 100))
-        off = np.abs(way_m - climbed_m) > limit_m
-        long = climbed_m * (params.off_pct / 100) >= params.off_m
-        right = judged & ~off & long
-        ahead = seg.hold(seg.headed(way_m > climbed_m, state["ahead"]), judged & off)
-        other = judged & off & (ahead != seg.prior(ahead))
-        ends = right | other
-        wrong = seg.count_since(judged & off, ends | heard.turns(PERIOD_US), state["wrong"])
-        enough = wrong >= params.runs
-        holds = seg.latch(seg.headed(enough, state["off"]), ends & ~enough & ~seg.is_head)
+        way = _off(state, heard, params)
+        past = _past(state, heard, params)
+        unheeded = past.ended >= params.runs
 
         def evidence(at: Ints) -> Evidence:
             return Evidence(
-                {"off": tri(holds[at])},
-                {"way_by_speed_m": way_m[at], "way_by_height_m": climbed_m[at], "runs": wrong[at]},
-                {"runs": limit_at(params.runs, at), "off_m": limit_at(params.off_m, at)},
+                {"off": tri(way.off[at]), "governor_unheeded": tri(unheeded[at])},
+                {
+                    "way_by_speed_m": way.by_speed_m[at],
+                    "way_by_height_m": way.by_height_m[at],
+                    "runs": way.wrong[at],
+                    "runs_past_governor": past.ended[at],
+                    "speed_mps": heard.held("speed_mps")[at],
+                },
+                {
+                    **limits_at(params, ("runs", "off_m"), at),
+                    "governor_mps": limit_at(governor_mps(params.rated_speed_mps), at),
+                },
             )
 
-        at = seg.last_at
+        at = heard.segments.last_at
         own = {
-            "way_um": ways.way_um[at],
-            "begin_m": ways.begin_m[at],
-            "blind": ways.blind[at],
-            "wrong": np.minimum(wrong[at], MOST),
-            "ahead": ahead[at],
-            "off": holds[at],
+            "way_um": way.of.way_um[at],
+            "begin_m": way.of.begin_m[at],
+            "blind": way.of.blind[at],
+            "wrong": np.minimum(way.wrong[at], MOST),
+            "ahead": way.ahead[at],
+            "off": way.off[at],
+            "past": past.now[at],
+            "past_runs": np.minimum(past.ended[at], MOST),
+            "calm_runs": np.minimum(past.calm[at], CALM_RUNS),
         }
-        return (Judged(FindingKind.SPEED_IMPLAUSIBLE, holds, 0, 0, evidence),), own
+        sure = np.where(way.off, Confidence.CERTAIN, Confidence.PROBABLE)
+        holds = way.off | unheeded
+        return (Judged(self.kinds[0], holds, 0, 0, evidence, sure),), own
+
+
+class _Off(NamedTuple):
+    """What the heights say of the speeds, along the strip."""
+
+    of: _Ways
+    by_speed_m: NDArray[Any]
+    by_height_m: NDArray[Any]
+    wrong: Ints
+    ahead: Bools
+    off: Bools
+
+
+def _off(state: State, heard: Heard, params: Any) -> _Off:
+    seg, ways = heard.segments, _ways(state, heard)
+    way_m = ways.way_um / 1e6
+    climbed_m = np.abs(heard.held("height_m").astype("f8") - ways.begin_m)
+    judged = ways.ends & ~ways.blind & ~np.isnan(climbed_m)
+    limit_m = np.maximum(params.off_m, climbed_m * (params.off_pct / 100))
+    off = judged & (np.abs(way_m - climbed_m) > limit_m)
+    long = climbed_m * (params.off_pct / 100) >= params.off_m
+    ahead = seg.hold(seg.headed(way_m > climbed_m, state["ahead"]), off)
+    ends = (judged & ~off & long) | (off & (ahead != seg.prior(ahead)))
+    wrong = seg.count_since(off, ends | heard.turns(PERIOD_US), state["wrong"])
+    enough = wrong >= params.runs
+    holds = seg.latch(seg.headed(enough, state["off"]), ends & ~enough & ~seg.is_head)
+    return _Off(ways, way_m, climbed_m, wrong, ahead, holds)
+
+
+class _Past(NamedTuple):
+    """What governors say of the speeds, along the strip."""
+
+    now: Bools  # one would have acted on this run
+    ended: Ints  # such runs that ended at a landing, since its speeds were right
+    calm: Ints  # other runs since the last of them
+
+
+def _past(state: State, heard: Heard, params: Any) -> _Past:
+    seg, speed = heard.segments, np.abs(heard.held("speed_mps"))
+    runs = heard.held("car") == 1
+    past = heard.told_at("speed_mps") & runs & (speed > governor_mps(params.rated_speed_mps))
+    if not past.any() and (state["calm_runs"] == CALM_RUNS).all() and not state["past"].any():
+        none = np.zeros(len(seg), np.int64)
+        return _Past(past, none, none + CALM_RUNS)
+    now = seg.latch(seg.headed(past, state["past"]), seg.rises(runs) & ~past)
+    landed = seg.changes(runs) & ~runs & (heard.held("zone") == 1)
+    unheeded = landed & seg.prior(now)
+    calm = landed & ~unheeded & ~np.isnan(seg.prior(speed))
+    calm_runs = seg.count_since(calm, unheeded, state["calm_runs"])
+    ended = seg.count_since(unheeded, calm_runs >= CALM_RUNS, state["past_runs"])
+    return _Past(now, ended, calm_runs)
 
 
 def _ways(state: State, heard: Heard) -> _Ways:

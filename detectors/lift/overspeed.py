@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from detectors.conditions import ConditionDetector, Evidence, Judged, Judging, tri
 from detectors.contract import Field, State
+from detectors.governor import governor_mps
 from detectors.lift.car_motion import kept, known, motion
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
 from detectors.segments import NEVER_US, Bools, Ints, Segments
@@ -29,9 +30,6 @@ from telemetry.findings import Confidence, FindingKind
 HEIGHT_AGREES: Final = 0.95
 """The way between two readings must be this part of what the limit would make of it: readings are
 not taken at one instant; a car at its rated speed makes 0.87 of it."""
-GOVERNOR_LEAST_MPS: Final = 1.5
-"""No governor lets a car run faster than this, or 1.25 v + 0.25 / v if that is more, at a rated
-speed of v (EN 81-20, 5.6.2.2.1.1, progressive safety gear)."""
 TRUSTED_STOPS: Final = 20
 """After so many stops without a fast run a scale is believed again (practice)."""
 
@@ -157,7 +155,7 @@ def _run(state: State, heard: Heard, params: OverspeedParams) -> _Run:
     after_fast = arrives & seg.prior(fast_on_run)
     stops = seg.count_since(arrives & ~after_fast, after_fast, state["stops"].astype(np.int64))
     trusted = stops >= TRUSTED_STOPS
-    passed = car.speed_mps <= _governor_mps(params.rated_speed_mps)
+    passed = car.speed_mps <= governor_mps(params.rated_speed_mps)
     believed = (agrees == 1) | ((agrees == UNKNOWN) & trusted & passed)
     apart = t_us - since_us >= params.overspeed_apart_us
     confirmed = kept(seg, state["confirmed"], told & apart & believed, ~fast)
@@ -178,11 +176,6 @@ def _run(state: State, heard: Heard, params: OverspeedParams) -> _Run:
     return _Run(
         car.speed_mps, limit_mps, fast, since_us, agrees, trusted, passed, confirmed, stopped, after
     )
-
-
-def _governor_mps(rated_mps: Any) -> Any:
-    """Return the speed at which every governor has acted [m/s]; NaN where none is rated."""
-    return np.maximum(1.25 * rated_mps + 0.25 / rated_mps, GOVERNOR_LEAST_MPS)
 
 
 def _nothing_known(state: State) -> bool:

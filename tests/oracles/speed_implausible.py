@@ -3,11 +3,16 @@
 from dataclasses import dataclass, field
 from math import isnan
 
-from tests.oracles.lift_listener import Listener
+from tests.oracles.lift_listener import CERTAIN, PROBABLE, Listener
 
 OFF = 36
 REACHES = {(36, 1, 0)}
-SHORT = {"speed_way_off_m": 0.5, "speed_way_off_pct": 70, "speed_way_runs": 1}
+SHORT = {
+    "speed_way_off_m": 0.5,
+    "speed_way_off_pct": 70,
+    "speed_way_runs": 1,
+    "rated_speed_mps": 1.0,
+}
 VALUES = {"car": (0, 1), "speed_mps": (1.5, 1.5, 2.0), "height_m": (0.0, 1.5, 3.0)}
 NAN = float("nan")
 
@@ -17,6 +22,7 @@ class Rules:
     speed_way_off_m: float = 3
     speed_way_off_pct: float = 30
     speed_way_runs: int = 3
+    rated_speed_mps: float | None = None
 
 
 @dataclass
@@ -28,7 +34,8 @@ class Oracle(Listener):
 
     def start(self):
         self.way_um = self.wrong = 0
-        self.ahead = self.off = False
+        self.ahead = self.off = self.past = self.unheeded = False
+        self.past_runs, self.calm_runs = 0, 20
         self.begin_m, self.blind, self.heard_at, self.last_speed = NAN, True, None, NAN
         self.window(OFF, 0, 0)
 
@@ -44,10 +51,31 @@ class Oracle(Listener):
         elif self.get("car") != 1 and self.was("car") == 1 and not self.blind:
             self.run_ended(abs(self.now.get("height_m", NAN) - self.begin_m))
         self.off = self.off or self.wrong >= self.rules.speed_way_runs
-        self.windows[OFF].judged(time, self.off)
+        self.heed_governor(told)
+        self.windows[OFF].judged(time, self.off or self.unheeded)
 
     def said(self, kind):
-        return {"off": self.off, "window_us": None}
+        return {"off": self.off, "governor_unheeded": self.unheeded, "window_us": None}
+
+    def confidence(self, kind):
+        return CERTAIN if self.off else PROBABLE
+
+    def heed_governor(self, told):
+        """Runs at a speed that no governor lets pass, and that end at a landing all the same."""
+        rated = self.rules.rated_speed_mps
+        runs, ran = self.get("car") == 1, self.was("car") == 1
+        if ran and not runs and self.get("zone") == 1:
+            if self.past:
+                self.past_runs, self.calm_runs = self.past_runs + 1, 0
+            elif "speed_mps" in self.before:
+                self.calm_runs += 1
+                if self.calm_runs >= 20:
+                    self.past_runs = 0
+        if runs and not ran:
+            self.past = False
+        if runs and rated is not None and "speed_mps" in told:
+            self.past |= self.speed > max(1.5, 1.25 * rated + 0.25 / rated)
+        self.unheeded = self.past_runs >= self.rules.speed_way_runs
 
     def walk(self, time):
         """While the car runs, the way grows by the mean of both speeds."""

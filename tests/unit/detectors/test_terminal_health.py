@@ -2,7 +2,7 @@
 
 import pytest
 
-from telemetry.findings import FindingKind
+from telemetry.findings import Confidence, FindingKind
 from tests.unit.detectors.story import START_US, Lift, S
 
 CLOCK = FindingKind.CLOCK_WRONG
@@ -169,6 +169,41 @@ def test_a_wrong_speed_goes_on_when_its_runs_are_counted_anew():
     assert [what for what, *_ in lift.said(SPEED)] == ["raised"]
     trips(lift, 1, 1.0, start_s=3600 * 6)
     assert lift.said(SPEED)[-1][0] == "cleared"
+
+
+def rides_past_landings(lift, n, speed_mps, start_s=0, **told):
+    """Ride as a retrofitted terminal tells it: a speed once, with the landing passed; no height."""
+    for at_s in range(start_s, start_s + 60 * n, 60):
+        lift.at(at_s, car=1, zone=0)
+        lift.at(at_s + 4, car=1, zone=0, speed_mps=speed_mps)
+        lift.at(at_s + 8, {"car": 0, "zone": 1, **told})
+
+
+def test_three_rides_that_no_governor_lets_pass_and_that_end_at_a_landing_are_a_wrong_scale():
+    lift = Lift(rated_speed_mps=1.75)
+    rides_past_landings(lift, 3, 2.62)
+    assert lift.raised(SPEED) == [128]
+    (raised,) = [t for t in lift.found if t.kind is SPEED]
+    assert raised.confidence is Confidence.PROBABLE
+    assert raised.criteria["governor_unheeded"]
+    rides_past_landings(lift, 19, 1.75, start_s=200)
+    assert len(lift.said(SPEED)) == 1
+    rides_past_landings(lift, 1, 1.75, start_s=2000)
+    assert lift.said(SPEED)[-1] == ("cleared", SPEED, 2008)
+
+
+@pytest.mark.parametrize(
+    ("rated_mps", "speed_mps", "ends"),
+    [
+        pytest.param(1.75, 2.33, {}, id="a governor may let it pass"),
+        pytest.param(1.75, 2.62, {"zone": 0}, id="it was stopped"),
+        pytest.param(None, 9.0, {}, id="nobody knows the rated speed"),
+    ],
+)
+def test_these_rides_say_nothing_of_the_scale(rated_mps, speed_mps, ends):
+    lift = Lift(**({} if rated_mps is None else {"rated_speed_mps": rated_mps}))
+    rides_past_landings(lift, 5, speed_mps, **ends)
+    assert not lift.said(SPEED)
 
 
 def test_refused_values_are_a_finding_only_when_there_are_many():
