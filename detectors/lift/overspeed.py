@@ -2,11 +2,11 @@
 
 Decides by speeds that were told, never by one alone: a single reading may be a spike. What makes it
 a finding is a second reading, or a car that comes to stand outside the zone right after the first,
-as its governor would make it. A speed that the height contradicts is none. A terminal without a
-steady height is not believed on readings alone if they are beyond what any governor lets pass and
-the car just runs on, nor while its last fast runs ended at a landing as if nothing had been: then
-its scale is wrong, which ``speed_implausible`` says. A lift whose rated speed nobody knows is not
-judged.
+as its governor would make it, if no mechanic did. A speed that the height contradicts is none. A
+terminal without a steady height is not believed on readings alone if they are beyond what any
+governor lets pass and the car just runs on, nor while its last fast runs ended at a landing as if
+nothing had been: then its scale is wrong, which ``speed_implausible`` says; and without any height
+only if they go on. A lift whose rated speed nobody knows is not judged.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ from detectors.lift.car_motion import kept, known, motion
 from detectors.parameters import US_PER_S, LiftParams, in_seconds, plain
 from detectors.segments import NEVER_US, Bools, Ints, Segments
 from detectors.signals import Heard
-from detectors.windows import WINDOW_FIELDS, limit_at
-from telemetry.columns import UNKNOWN
+from detectors.windows import WINDOW_FIELDS, limit_at, limits_at
+from telemetry.columns import UNKNOWN, Mode
 from telemetry.findings import Confidence, FindingKind
 
 HEIGHT_AGREES: Final = 0.95
@@ -43,11 +43,13 @@ _OWN_FIELDS: Final = (
         "fast_from_m", "f4", float("nan"), rare=True
     ),  # height told with the first of the readings
     Field("height_agrees", "i1", UNKNOWN),  # at the newest frame
+    Field("denied", "?", False, rare=True),  # by the height, since the car last stood
     Field("confirmed", "?", False),
     Field("stopped", "?", False),  # outside the zone, right after a fast reading
     Field("fast_on_run", "?", False),  # since the car last stood
     Field("stops", "u1", TRUSTED_STOPS),  # at landings, since a fast run ended at one
 )
+_WAITS: Final = ("overspeed_apart_us", "overspeed_alone_us", "overspeed_stop_us")
 _OWN_NAMES: Final = tuple(f.name for f in _OWN_FIELDS)
 
 
@@ -63,6 +65,8 @@ class OverspeedParams(LiftParams):
         The limit is this times the rated speed.
     overspeed_apart_us
         A second reading counts from so long after the first [µs]; 0 = one suffices.
+    overspeed_alone_us
+        Of a terminal without height a second reading counts from so long after the first [µs].
     overspeed_stop_us
         A car that stands outside the zone so soon after a reading was stopped by its governor [µs].
     overspeed_bridge_us
@@ -84,6 +88,10 @@ class OverspeedParams(LiftParams):
         default=US_PER_S // 10,
         metadata=in_seconds("overspeed_apart_s", 0, 60, "practice: one reading may be a spike"),
     )
+    overspeed_alone_us: Any = field(
+        default=10 * US_PER_S,
+        metadata=in_seconds("overspeed_alone_s", 0, 600, "field: a controller's E9 after 10 s"),
+    )
     overspeed_stop_us: Any = field(
         default=5 * US_PER_S,
         metadata=in_seconds("overspeed_stop_s", 0, 60, "practice: an emergency stop takes 1-2 s"),
@@ -98,7 +106,7 @@ class OverspeedDetector(ConditionDetector):
     """The rule of overspeed."""
 
     name = "overspeed"
-    version = "2"
+    version = "3"
     kinds = (FindingKind.OVERSPEED,)
     layout = (*WINDOW_FIELDS, *_OWN_FIELDS)
     params_type = OverspeedParams
@@ -156,18 +164,23 @@ def _run(state: State, heard: Heard, params: OverspeedParams) -> _Run:
     stops = seg.count_since(arrives & ~after_fast, after_fast, state["stops"].astype(np.int64))
     trusted = stops >= TRUSTED_STOPS
     passed = car.speed_mps <= governor_mps(params.rated_speed_mps)
-    believed = (agrees == 1) | ((agrees == UNKNOWN) & trusted & passed)
     apart = t_us - since_us >= params.overspeed_apart_us
+    unmeasured = np.isnan(heard.held("height_m"))
+    waited = ~unmeasured | (t_us - since_us >= params.overspeed_alone_us)
+    believed = (agrees == 1) | ((agrees == UNKNOWN) & trusted & passed & waited)
     confirmed = kept(seg, state["confirmed"], told & apart & believed, ~fast)
+    denied = kept(seg, state["denied"], fast & (agrees == 0), seg.prior(car.stands))
     outside = car.stands & (zone == 0)
     soon = t_us - last_us <= params.overspeed_stop_us
-    by_governor = seg.rises(outside) & soon & (trusted | (agrees == 1))
+    by_hand = heard.held("mode") == Mode.INSPECTION
+    by_governor = seg.rises(outside) & soon & ~by_hand & ~denied & (trusted | (agrees == 1))
     stopped = kept(seg, state["stopped"], by_governor, ~outside)
     after = {
         "fast_since_us": np.where(fast, since_us, NEVER_US),
         "fast_last_us": np.where(soon, last_us, NEVER_US),
         "fast_from_m": np.where(fast, from_m, np.float32(np.nan)),
         "height_agrees": agrees,
+        "denied": denied,
         "confirmed": confirmed,
         "stopped": stopped,
         "fast_on_run": fast_on_run,
@@ -248,8 +261,7 @@ def _evidence(heard: Heard, run: _Run, params: OverspeedParams) -> Judging:
             {
                 "limit_mps": limit_mps,
                 "rated_speed_mps": limit_at(params.rated_speed_mps, at),
-                "overspeed_apart_us": limit_at(params.overspeed_apart_us, at),
-                "overspeed_stop_us": limit_at(params.overspeed_stop_us, at),
+                **limits_at(params, _WAITS, at),
             },
         )
 

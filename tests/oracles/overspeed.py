@@ -13,7 +13,12 @@ VALUES = {
     "car": (1, 1, 0),
     "height_m": (0.0, 0.0, 1.2, 2.4, 5.0),
 }
-SHORT = {"rated_speed_mps": 1.0, "overspeed_factor": 1.25, "overspeed_bridge_s": 1}
+SHORT = {
+    "rated_speed_mps": 1.0,
+    "overspeed_factor": 1.25,
+    "overspeed_bridge_s": 1,
+    "overspeed_alone_s": 1,
+}
 REACHES = {(4, 1, 0), (4, 3, 2)}
 
 
@@ -22,6 +27,7 @@ class Rules:
     rated_speed_mps: float | None = None
     overspeed_factor: float = 1.15
     overspeed_apart_s: float = 0.1
+    overspeed_alone_s: float = 10
     overspeed_stop_s: float = 5
     overspeed_bridge_s: float = 10
 
@@ -36,7 +42,7 @@ class Oracle(Listener):
     def start(self):
         self.since = self.last = self.from_m = None
         self.confirmed = self.stopped = self.fast_on_run = self.was_here = False
-        self.was_outside = False
+        self.was_outside = self.denied = self.stood = False
         self.agrees = None
         self.stops = 20
         self.window(OVERSPEED, 0, us(self.rules.overspeed_bridge_s))
@@ -66,14 +72,27 @@ class Oracle(Listener):
         self.last = time if reading else self.last
         self.agrees = self.by_height(time, height)
         self.arrive(reading)
+        lasted = time - self.since if self.fast() else 0
         believed = self.agrees or (
-            self.agrees is None and self.stops >= 20 and reading and self.lets_pass()
+            self.agrees is None
+            and self.stops >= 20
+            and reading
+            and self.lets_pass()
+            and (self.get("height_m") is not None or lasted >= us(self.rules.overspeed_alone_s))
         )
+        if self.fast() and self.agrees is False:
+            self.denied = True
+        elif self.stood:
+            self.denied = False
+        self.stood = self.stands
         if reading and believed and time - self.since >= us(self.rules.overspeed_apart_s):
             self.confirmed = True
         recent = self.last is not None and time - self.last <= us(self.rules.overspeed_stop_s)
         outside = self.stands and self.get("zone") == 0
-        braked = recent and not self.was_outside and (self.agrees or self.stops >= 20)
+        by_hand = self.get("mode") == 2 or self.denied
+        braked = (
+            recent and not self.was_outside and not by_hand and (self.agrees or self.stops >= 20)
+        )
         self.stopped = outside and bool(self.stopped or braked)
         self.was_outside = outside
         self.windows[OVERSPEED].judged(time, self.confirmed or self.stopped)

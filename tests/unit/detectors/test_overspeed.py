@@ -7,6 +7,8 @@ from tests.unit.detectors.story import Lift
 
 OVERSPEED = FindingKind.OVERSPEED
 RIDE = {"car": 1, "direction": 1, "zone": 0, "door": 2}
+DRIFTS = {"car": 1, "direction": 1, "zone": 0, "height_m": 7.0}
+"""Of a terminal whose height drifts, which says nothing against a speed nor for it."""
 
 
 @pytest.fixture
@@ -15,10 +17,10 @@ def lift():
 
 
 def test_the_second_reading_raises_it_and_a_slower_one_ends_it(lift):
-    lift.at(0, RIDE, speed_mps=2.0)
-    assert not lift.at(1, RIDE, speed_mps=2.5)
-    (raised,) = lift.at(2, RIDE, speed_mps=2.6)
-    lift.at(3, RIDE, speed_mps=1.9)
+    lift.at(0, DRIFTS, speed_mps=2.0)
+    assert not lift.at(1, DRIFTS, speed_mps=2.5)
+    (raised,) = lift.at(2, DRIFTS, speed_mps=2.6)
+    lift.at(3, DRIFTS, speed_mps=1.9)
     lift.wait_until(20)
     assert lift.said(OVERSPEED) == [("raised", OVERSPEED, 2), ("cleared", OVERSPEED, 3)]
     assert raised.confidence is Confidence.PROBABLE
@@ -44,7 +46,7 @@ def test_a_spike_that_is_told_twice_at_one_instant_is_one_reading(lift):
 
 @pytest.mark.parametrize(("speed_mps", "raised"), [(2.3, 0), (2.31, 1), (-2.31, 1)])
 def test_the_limit_is_115_percent_either_way(lift, speed_mps, raised):
-    lift.every(1, 0, 3, RIDE, speed_mps=speed_mps)
+    lift.every(1, 0, 3, DRIFTS, speed_mps=speed_mps)
     assert len(lift.found) == raised
 
 
@@ -66,6 +68,27 @@ def test_a_height_that_drifts_tells_nothing(lift):
     assert raised.criteria["height_agrees"] is None
 
 
+def test_without_a_height_readings_alone_must_go_on_for_ten_seconds(lift):
+    for trip in range(30):
+        lift.every(1, trip * 60, trip * 60 + 9, RIDE, speed_mps=2.6)
+        lift.at(trip * 60 + 10, RIDE, car=0, zone=1)
+    assert not lift.said(OVERSPEED)
+    lift = Lift(rated_speed_mps=2.0)
+    lift.every(1, 0, 20, RIDE, speed_mps=2.6)
+    assert lift.raised(OVERSPEED) == [10]
+
+
+@pytest.mark.parametrize(
+    ("climbs_m", "mode", "raised"), [(1.7, 1, []), (None, 2, []), (None, 1, [4])]
+)
+def test_a_mechanic_or_a_scale_that_the_height_denies_is_no_governor(lift, climbs_m, mode, raised):
+    for second in range(3):
+        height_m = None if climbs_m is None else 10 + second * climbs_m
+        lift.at(second, RIDE, speed_mps=2.9, height_m=height_m)
+    lift.at(4, RIDE, car=0, speed_mps=0.0, mode=mode)
+    assert lift.raised(OVERSPEED) == raised
+
+
 def test_one_reading_and_a_stop_by_the_governor(lift):
     lift.at(0, RIDE, speed_mps=2.5)
     (raised,) = lift.at(3, RIDE, car=0)
@@ -85,13 +108,13 @@ def test_one_reading_and_another_stop_are_none(lift, after_s, zone):
 
 def test_a_wrong_scale_is_believed_once(lift):
     for trip in range(30):
-        lift.every(1, trip * 60, trip * 60 + 5, RIDE, speed_mps=2.6)
-        lift.at(trip * 60 + 10, RIDE, car=0, zone=1)
+        lift.every(1, trip * 60, trip * 60 + 5, DRIFTS, speed_mps=2.6)
+        lift.at(trip * 60 + 10, DRIFTS, car=0, zone=1)
     assert lift.raised(OVERSPEED) == [1]
     for trip in range(30, 51):
-        lift.every(1, trip * 60, trip * 60 + 5, RIDE, speed_mps=1.9)
-        lift.at(trip * 60 + 10, RIDE, car=0, zone=1)
-    lift.every(1, 4000, 4003, RIDE, speed_mps=2.6)
+        lift.every(1, trip * 60, trip * 60 + 5, DRIFTS, speed_mps=1.9)
+        lift.at(trip * 60 + 10, DRIFTS, car=0, zone=1)
+    lift.every(1, 4000, 4003, DRIFTS, speed_mps=2.6)
     assert lift.raised(OVERSPEED) == [1, 4001]
 
 
@@ -116,7 +139,7 @@ def test_a_mechanic_who_stops_a_car_of_a_wrong_scale_is_no_governor(lift):
 
 
 def test_a_retrofit_box_is_given_its_own_factor_and_one_reading():
-    lift = Lift(rated_speed_mps=2.0, overspeed_factor=1.2, overspeed_apart_s=0)
+    lift = Lift(rated_speed_mps=2.0, overspeed_factor=1.2, overspeed_apart_s=0, overspeed_alone_s=0)
     lift.at(0, RIDE, speed_mps=2.35)
     assert not lift.found
     lift.at(1, RIDE, speed_mps=2.5)
@@ -131,14 +154,14 @@ def test_without_a_rated_speed_nobody_can_tell():
 
 def test_one_run_is_one_finding(lift):
     for second in range(0, 12, 3):
-        lift.every(1, second, second + 2, RIDE, speed_mps=2.5)
-        lift.at(second + 2, RIDE, speed_mps=2.2)
+        lift.every(1, second, second + 2, DRIFTS, speed_mps=2.5)
+        lift.at(second + 2, DRIFTS, speed_mps=2.2)
     lift.wait_until(60)
     assert [t.change for t in lift.found] == [Change.RAISED, Change.CLEARED]
 
 
 def test_a_stop_without_a_speed_ends_it(lift):
-    lift.every(1, 0, 3, RIDE, speed_mps=2.5)
-    lift.at(3, RIDE, car=0, zone=1)
+    lift.every(1, 0, 3, DRIFTS, speed_mps=2.5)
+    lift.at(3, DRIFTS, car=0, zone=1)
     lift.wait_until(20)
     assert lift.said(OVERSPEED)[-1] == ("cleared", OVERSPEED, 3)
