@@ -27,6 +27,7 @@ from bench._mutations import ROOT, RULES, Loader, Mutant, changed, dotted, file_
 
 BATTERY = "tests.contract.test_detector_battery"
 CONTRACT = "tests.contract.test_detector_contract"
+EVIDENCE = "tests.contract.test_detector_evidence"
 PYTEST = (
     *("-q", "--assert=plain", "--noconftest"),
     *("-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
@@ -64,6 +65,7 @@ INVISIBLE = (
     "test_the_empty_batch_is_the_identity",
     "test_growing_the_fleet_mid_stream_is_invisible",
 )
+TOLD = ("test_evidence_is_what_was_told_by_then",)
 SEARCHED = ("test_equals_its_oracle_on_small_streams",)
 """Tests by Hypothesis, which draws its own examples."""
 
@@ -112,7 +114,7 @@ def naming(words: tuple[str, ...], folders: tuple[str, ...]) -> tuple[str, ...]:
         str(path.relative_to(ROOT))
         for folder in folders
         for path in sorted((ROOT / folder).glob("test_*.py"))
-        if not any(called.endswith(f".{path.stem}") for called in (BATTERY, CONTRACT))
+        if not any(called.endswith(f".{path.stem}") for called in (BATTERY, CONTRACT, EVIDENCE))
         and any(word in path.read_text("utf-8") for word in words)
     )
 
@@ -184,6 +186,8 @@ def judged_by_rest(plan: Plan, battery: ModuleType, contract: ModuleType, detect
     """Judge what the quick stages did not notice."""
     if failing_stories(plan, plan.own, detectors, "-x"):
         return STORY
+    if fails(importlib.import_module(EVIDENCE), TOLD, detectors, (None,)):
+        return BATTERY_REST
     if fails(battery, AGAINST_ORACLE, detectors, () if plan.others else battery.SEEDS[len(FEW) :]):
         return ORACLE
     if fails(battery, SEARCHED, detectors, (None,)):
@@ -202,11 +206,18 @@ def fails_plainly(contract: ModuleType) -> bool:
     """Tell whether a test of the contract fails that is about no detector in particular."""
     try:
         for name, test in vars(contract).items():
-            if name.startswith("test_") and not inspect.signature(test).parameters:
-                test()
+            if name.startswith("test_") and "detector" not in inspect.signature(test).parameters:
+                for given in given_to(test):
+                    test(**given)
     except Exception:  # noqa: BLE001  # any exception means that the change was noticed
         return True
     return False
+
+
+def given_to(test: Callable[..., None]) -> list[dict[str, object]]:
+    """Return the arguments that a test is called with: none, or of each value of its only one."""
+    marks = [m for m in getattr(test, "pytestmark", ()) if m.name == "parametrize"]
+    return [{m.args[0]: value} for m in marks for value in m.args[1]] or [{}]
 
 
 def fails(battery: ModuleType, names: tuple[str, ...], detectors: list, seeds: object) -> bool:

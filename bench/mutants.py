@@ -10,13 +10,14 @@ each with its reason, and do not count. On demand, never in CI; one mutant at a 
 """
 
 import argparse
+import ast
 import json
 import random
 import tomllib
 from collections import Counter
 from pathlib import Path
 
-from bench._mutations import RULES, Mutant, file_of, mutants_of
+from bench._mutations import RULES, Mutant, changed, file_of, mutants_of
 from bench._trials import Plan, Stages, fit, outcome_of, plans, warm
 
 EQUAL = Path(__file__).with_name("equal_mutants.toml")
@@ -35,10 +36,13 @@ def key_of(mutant: Mutant) -> str:
 
 
 def equal_ones() -> dict[tuple[str, str, str], str]:
-    """Return the reasons of mutants that nothing can tell apart, by module, line and change."""
+    """Return mutants that nothing can tell apart, by module, line and change.
+
+    With what the line becomes, if it has two such changes and only one is no change.
+    """
     told = tomllib.loads(EQUAL.read_text("utf-8")) if EQUAL.exists() else {}
     return {
-        (module, entry["line"], change): entry["reason"]
+        (module, entry["line"], change): entry.get("becomes", "")
         for module, entries in told.items()
         for entry in entries
         for change in entry["changes"]
@@ -54,7 +58,8 @@ def drawn(module: str, sample: int, seed: int) -> list[Mutant]:
 
 def is_equal(mutant: Mutant) -> bool:
     """Tell whether a mutant is known to be no change."""
-    return (mutant.module, line_of(mutant), mutant.what) in equal_ones()
+    becomes = equal_ones().get((mutant.module, line_of(mutant), mutant.what))
+    return becomes is not None and becomes in ast.unparse(changed(mutant))
 
 
 def known_fates(out: Path | None) -> dict[str, str]:

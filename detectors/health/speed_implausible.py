@@ -101,7 +101,7 @@ class SpeedImplausibleDetector(ConditionDetector):
                 {
                     "way_by_speed_m": way.by_speed_m[at],
                     "way_by_height_m": way.by_height_m[at],
-                    "runs": way.wrong[at],
+                    "runs_off": way.wrong[at],
                     "runs_past_governor": past.ended[at],
                     "speed_mps": heard.held("speed_mps")[at],
                 },

@@ -40,6 +40,8 @@ def test_further_ones_update_and_it_ends_when_fewer_than_five_lie_in_a_day():
         ("updated", KIND, 1000 + 5 * HOUR_S),
         ("cleared", KIND, 1000 + 25 * HOUR_S),
     ]
+    lie_in = [t.values["five_resets_in_us"] for t in lift.found if t.kind is KIND]
+    assert lie_in == [4 * HOUR_S * 1_000_000] * 2 + [None]
 
 
 def test_five_in_more_than_a_day_are_ordinary():

@@ -196,7 +196,7 @@ def test_expected_runs_are_added_up_slot_by_slot_until_the_day_is_over():
     slot, into = np.array([30, 50]), np.array([500, 0])
     [first, second] = until_expected_us(pattern, slot, into, 1000, 10.0)
     per_slot = float(usual(pattern[0, 30:31])[0])
-    assert first == pytest.approx(10 / per_slot * 1000, abs=1)
+    assert first == pytest.approx(10 / per_slot * 1000, abs=0.5)
     assert second == -1
     assert until_expected_us(pattern, np.array([46]), np.array([0]), 1000, 10.0) == [-1]
 
@@ -208,7 +208,7 @@ def test_an_even_pattern_expects_runs_in_proportion_to_time_whichever_slot_that_
         pattern[:, 24:48] = learnt(pattern[:, 24:48], np.full((1, 24), 4.0))
     per_slot = float(usual(pattern[0, 30:31])[0])
     [lasts] = until_expected_us(pattern, np.array([30]), np.array([500]), 1000, runs)
-    assert lasts == pytest.approx(runs / per_slot * 1000, abs=1)
+    assert lasts == pytest.approx(runs / per_slot * 1000, abs=0.5)
 
 
 def test_the_last_slot_of_a_day_is_the_one_before_four_in_the_morning():

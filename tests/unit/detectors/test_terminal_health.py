@@ -103,6 +103,15 @@ def trips(lift, n, factor, climb_m=20.0, start_s=0):
         lift.at(at_s + 2 + climb_m / 2, car=0, speed_mps=0.0, height_m=low_m + climb_m)
 
 
+@pytest.mark.parametrize(("climb_m", "ends"), [(8.0, False), (10.0, True)])
+def test_only_a_run_that_could_have_shown_it_ends_what_three_in_a_row_have_shown(climb_m, ends):
+    """30 % of 8 m are less than the 3 m that a speed may always be off."""
+    lift = Lift()
+    trips(lift, 3, 1.5)
+    trips(lift, 1, 1.0, climb_m=climb_m, start_s=200)
+    assert [change for change, *_ in lift.said(SPEED)] == ["raised", *["cleared"] * ends]
+
+
 def test_a_speed_that_is_half_too_high_does_not_fit_the_way():
     lift = Lift()
     trips(lift, 4, 1.5)
