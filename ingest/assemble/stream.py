@@ -280,7 +280,9 @@ class Line:
             self._set_back = SetBack(item.time_us, head.step_us)
             return head.step_us
         paced_us = set_back.high_us + (item.time_us - set_back.low_us) * 3 // 4
-        return max(head.step_us, paced_us)
+        # What is sent faster than it was made is set back with every copy: no further than a clock.
+        believed_us = item.arrival_us + self._params.believed_future_us
+        return max(head.step_us, min(paced_us, believed_us))
 
     def _gaps_after(self, item: Item) -> tuple[int, int, bool]:
         """Count a gap that nothing filled; a first frame and ``seq`` <= 1 come after none."""

@@ -7,6 +7,7 @@ plain lists and recomputes what it needs each time.
 from dataclasses import dataclass, field
 
 WINDOW_US = 2_000_000
+AHEAD_US = 60_000_000
 
 
 @dataclass
@@ -141,7 +142,8 @@ class SlowLift:
             self.behind = (frame.time_us, at)
             return at
         low, high = self.behind
-        return max(at, high + (frame.time_us - low) * 3 // 4)
+        paced_us = high + (frame.time_us - low) * 3 // 4
+        return max(at, min(paced_us, frame.arrival_us + AHEAD_US))
 
     def unreliable(self):
         """Eight gaps in a row that nothing filled, none followed by 256 frames in sequence."""

@@ -226,6 +226,18 @@ def test_a_clock_set_back_is_stepped_at_the_heads_time_and_windows_still_complet
     assert not world.late
 
 
+def test_a_history_that_is_sent_again_and_again_does_not_run_ahead_of_its_arrival():
+    """Ten times the same hour within minutes: else the next onset would lie hours ahead of now."""
+    world = World(1)
+    for n in range(10):
+        hour = [at(4000 + 10 * n, 1 + 61 * n + i, time_s=60 * i) for i in range(61)]
+        give(world, *hour)
+        assert stepped(world)[-1][1] <= 4000 + 10 * n + 60
+    give(world, at(4200, 611))
+    assert stepped(world)[-1] == (611, 4200)
+    assert not world.late
+
+
 def test_a_small_step_back_is_made_up_for():
     world = World(1)
     give(world, at(0, 1), at(1, 2), *(at(2 + i, 3 + i, time_s=0.5 + i) for i in range(5)))
