@@ -270,6 +270,10 @@ class Lane:
             for n, i in enumerate(ids.tolist())
         }
 
+    def _code(self, row: int) -> str:
+        """Return what people call a lift; its key in the database tells them nothing."""
+        return self._fleet.lift(int(self.core.elevator_ids[row])).code
+
     def _floor(self, elevator_id: int, key: int, new: Mapping[tuple[int, int], str]) -> str | None:
         return new.get((elevator_id, key)) or self._fleet.floor_label(elevator_id, key)
 
@@ -341,11 +345,10 @@ class Lane:
         self.note_held(changes)
         for failure in pending.advanced.outcome.failed:
             self._metrics.detector_failures.inc()
-            lift = int(self.core.elevator_ids[failure.row])
-            log.error("detector_failed", elevator=lift, detector=failure.detector,
-                      error=failure.error)  # fmt: skip
+            log.error("detector_failed", elevator=self._code(failure.row),
+                      detector=failure.detector, error=failure.error)  # fmt: skip
         for row in pending.advanced.ordered.unreliable_rows:
-            log.warning("seq_unreliable", elevator=int(self.core.elevator_ids[row]),
+            log.warning("seq_unreliable", elevator=self._code(row),
                         means="gaps in seq no longer make its frames wait")  # fmt: skip
         self._metrics.late.inc(int(np.count_nonzero(pending.advanced.frames["late"])))
         return LaneResult(pending.tally, changes, pending.advanced.transitions)

@@ -24,6 +24,7 @@ from tests.acceptance.commands import hoistway
 from tests.acceptance.conftest import MakeRig
 from tests.acceptance.poison import LARGEST, Poison, Poisoner
 from tests.fakes.raw_mqtt import publish_all
+from tests.waiting import until
 
 SECOND_US = 1_000_000
 REJECTED = "hoistway_frames_rejected_total"
@@ -212,6 +213,19 @@ async def test_floor_labels_above_the_limit_become_unknown_and_are_counted(rig: 
     assert await made.count("SELECT count(*) FROM frames WHERE floor IS NULL") == 4
     assert (await made.service.metrics())["hoistway_floor_labels_refused_total"] == 4
     assert await rejected_by_reason(made) == {}
+
+
+async def test_the_log_calls_a_lift_by_its_code(rig: MakeRig) -> None:
+    made = await rig()
+    start_us = start_of(made)
+    await send(made, "gw-a", [frame("甲-3", 1 + 2 * n, start_us) for n in range(9)])
+
+    def told() -> list[str]:
+        lines = made.service.last_words().splitlines()
+        return [line for line in lines if '"seq_unreliable"' in line]
+
+    (line,) = await until(told)  # its frames are stepped without those between, after 2 s
+    assert json.loads(line)["elevator"] == "甲-3"
 
 
 async def test_same_key_with_other_content_is_kept_with_both(rig: MakeRig) -> None:
