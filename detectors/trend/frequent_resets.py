@@ -1,8 +1,9 @@
 """Frequent resets: the controller restarts so often that it is no longer an accident.
 
-Decides: each time the controller falls out of service or reports that it is back in automatic, it
-counts a reset; the fifth within a day is the onset of the finding, which ends when fewer than five
-lie within a day. What follows an inspection at once is the mechanic's doing and not counted.
+Decides: each time the controller is back soon after it fell out of service, or only reports that it
+is back in automatic, it counts a reset; the fifth within a day is the onset of the finding, which
+ends when fewer than five lie within a day. What follows an inspection at once is the mechanic's
+doing and not counted, nor is a lift that stays out of service: somebody has switched it off.
 It leaves to others: what the lift does meanwhile, and single resets, which are no finding.
 
 Invariants: a restart told by mode and by codes counts once; only the times of the last four resets
@@ -56,7 +57,7 @@ class FrequentResetsParams(LiftParams):
     after_inspection_us
         How long after an inspection resets do not count [µs].
     restart_us
-        Longest time between the beginning of a reset and "back to automatic" of the same [µs].
+        Longest reset, from its beginning to "back to automatic" [µs].
     """
 
     window_us: Any = field(
@@ -76,13 +77,14 @@ class FrequentResetsDetector:
     """The rule of frequent resets."""
 
     name: str = "frequent_resets"
-    version: str = "1"
+    version: str = "2"
     kinds: tuple[FindingKind, ...] = (FindingKind.FREQUENT_RESETS,)
     gap_policy: GapPolicy = GapPolicy.HOLD
     layout: tuple[Field, ...] = (
         Field("reset_us", "i8", NEVER_US, (_KEPT,)),  # of the last four, oldest first
         Field("inspected_us", "i8", NEVER_US),  # when inspection ended
         Field("out_us", "i8", NEVER_US),  # when it was last back in service
+        Field("fell_us", "i8", NEVER_US, rare=True),  # out of service since then, by no mechanic
         Field("onset_us", "i8", NEVER_US, rare=True),  # NEVER_US: not active
         Field("expires_us", "i8", NO_DUE_US, rare=True),  # when fewer than five lie in the window
     )
@@ -104,22 +106,30 @@ class FrequentResetsDetector:
 def _resets(
     state: State, heard: Heard, limits: FrequentResetsParams
 ) -> tuple[Bools, dict[str, Ints]]:
-    """Mark the frames at which a controller restarts, and return since when what is over.
+    """Mark the frames at which a controller has restarted, and return since when what is over.
 
-    A restart begins when the lift falls out of service; "back to automatic" is one of its own only
-    if no such fall came shortly before it.
+    "Back to automatic" is a restart of its own only if the lift was not out of service shortly
+    before it.
     """
     seg, line = heard.segments, heard.line
     inspected = heard.says("mode", Mode.INSPECTION)
     down = heard.says("mode", Mode.STOPPED) | (heard.code(OUT_OF_SERVICE_CODE) == 1)
     inspected_us = line.since(seg.prior(inspected) & ~inspected, state["inspected_us"])
-    out_us = line.since(seg.prior(down) & ~down, state["out_us"])
+    by_mechanic = inspected | (line.t_us - inspected_us <= limits.after_inspection_us)
+    since_us = seg.headed(np.where(by_mechanic, NEVER_US, line.t_us), state["fell_us"])
+    fell_us = seg.hold(since_us, seg.rises(down))
+    resumes = seg.prior(down) & ~down
+    out_us = line.since(resumes, state["out_us"])
+    restarted = resumes & (line.t_us - fell_us <= limits.restart_us)
     back = seg.rises(heard.code(BACK_TO_AUTOMATIC_CODE) == 1)
     alone = back & ~down & (line.t_us - out_us > limits.restart_us)
-    by_mechanic = inspected | (line.t_us - inspected_us <= limits.after_inspection_us)
     at = seg.last_at
-    marks = {"inspected_us": inspected_us[at], "out_us": out_us[at]}
-    return (seg.rises(down) | alone) & ~by_mechanic, marks
+    marks = {
+        "inspected_us": inspected_us[at],
+        "out_us": out_us[at],
+        "fell_us": np.where(down[at], fell_us[at], NEVER_US),
+    }
+    return (restarted | alone) & ~by_mechanic, marks
 
 
 class _Life(NamedTuple):
@@ -199,8 +209,10 @@ def _told(
     at = life.at
     if not len(at):
         return ()
-    mode = heard.held("mode")[at]
-    out, back = heard.code(OUT_OF_SERVICE_CODE)[at], heard.code(BACK_TO_AUTOMATIC_CODE)[at]
+    # what the lift was before it was back; a clear tells what it is
+    was = np.where(life.change == Change.CLEARED, at, heard.segments.before[at])
+    mode, out = heard.held("mode")[was], heard.code(OUT_OF_SERVICE_CODE)[was]
+    back = heard.code(BACK_TO_AUTOMATIC_CODE)[at]
     sensed = tri(mode == Mode.STOPPED.value, mode < 0)
     agree = (sensed == 1) & ((out != 0) | (back == 1))
     events = Events(

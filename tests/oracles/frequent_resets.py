@@ -12,7 +12,7 @@ VALUES = {
     "mode": (1, 0, 1, 0, 1, 2),
     "codes": ((), (), (42,), (40,), (42,), (4,)),
 }
-SHORT = {"resets_window_s": 150, "resets_after_inspection_s": 2, "resets_restart_s": 4}
+SHORT = {"resets_window_s": 150, "resets_after_inspection_s": 2, "resets_restart_s": 20}
 REACHES = {(21, 1, 0), (21, 2, 0), (21, 3, 2)}
 
 
@@ -31,6 +31,8 @@ class Oracle:
     codes: Any = None
     down: bool = False
     back: bool = False
+    was: Any = (None, None)
+    fell: Any = None
     inspecting: bool = False
     inspection_ended: Any = None
     service_resumed: Any = None
@@ -45,6 +47,7 @@ class Oracle:
             time = max(time, self.last_time)
             self.lapses(lambda deadline: deadline < time)
         self.last_time = time
+        self.was = (self.mode, self.codes)
         told = {k: v for k, v in frame.items() if k not in ("time_us", "unit")}
         told = {k: v for k, v in told.items() if not (k == "door" and v == 0)}
         if frame.get("unit", LIFT) != LIFT or not told:
@@ -64,18 +67,22 @@ class Oracle:
         if self.inspecting and not inspecting:
             self.inspection_ended = time
         down = self.mode == STOPPED or (self.codes is not None and 42 in self.codes)
-        if self.down and not down:
-            self.service_resumed = time
         back = self.codes is not None and 40 in self.codes
-        falls = down and not self.down
-        returns = back and not self.back and not down
-        if returns and self.service_resumed is not None:
-            returns = time - self.service_resumed > us(self.rules.resets_restart_s)
-        self.inspecting, self.down, self.back = inspecting, down, back
-        quiet_us = us(self.rules.resets_after_inspection_s)
+        quiet_us, longest_us = (
+            us(self.rules.resets_after_inspection_s), us(self.rules.resets_restart_s),
+        )  # fmt: skip
         ended = self.inspection_ended
         by_mechanic = inspecting or (ended is not None and time - ended <= quiet_us)
-        if (falls or returns) and not by_mechanic:
+        returns = back and not self.back and not down
+        if returns and self.service_resumed is not None:
+            returns = time - self.service_resumed > longest_us
+        if down and not self.down:
+            self.fell = None if by_mechanic else time
+        if self.down and not down:
+            self.service_resumed = time
+            returns = self.fell is not None and time - self.fell <= longest_us
+        self.inspecting, self.down, self.back = inspecting, down, back
+        if returns and not by_mechanic:
             self.reset(time)
 
     def reset(self, time):
@@ -94,9 +101,10 @@ class Oracle:
 
     def tell(self, change, time):
         cleared = change == CLEARED
-        code_42 = None if self.codes is None else 42 in self.codes
+        mode, codes = (self.mode, self.codes) if cleared else self.was
+        code_42 = None if codes is None else 42 in codes
         code_40 = None if self.codes is None else 40 in self.codes
-        sensed = None if self.mode is None else self.mode == STOPPED
+        sensed = None if mode is None else mode == STOPPED
         sure = cleared or (sensed is True and (code_42 is not False or code_40 is True))
         self.found.append(
             {
