@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 import trustme
 
-from ingest import mqtt_library
 from ingest.decode import decode
 from ingest.mqtt_settings import MqttSettings
 from ingest.mqtt_source import MqttSource, delete_session
 from ingest.source import (
     BrokerUnreachableError,
     CertificateError,
-    ClientLibraryError,
     CredentialsError,
     NotConnectedError,
     SessionError,
@@ -377,18 +375,6 @@ async def test_message_above_the_brokers_limit_never_comes(tls: TlsBroker) -> No
         await rig.publish([b"x" * 1024 * 1024])
         (message,) = await read_count(source, 1)
         assert (len(message.payload), message.oversize) == (1024 * 1024, None)
-
-
-def test_other_release_of_the_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_library.importlib.metadata, "version", lambda _: "3.0.0")
-    with pytest.raises(ClientLibraryError, match=r"requirements\.lock"):
-        MqttSource(settings_for("mqtt://localhost"), CLOCK)
-
-
-def test_missing_private_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt_library, "PRIVATE_NAMES", ("_packet_queue", "_gone"))
-    with pytest.raises(ClientLibraryError, match="_gone"):
-        MqttSource(settings_for("mqtt://localhost"), CLOCK)
 
 
 async def test_closed_source_says_so() -> None:

@@ -7,11 +7,21 @@ that holds only what the terminal told. ``found`` collects what a dispatcher wou
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.oracles.entrapment_people import (
+    CLOSED,
+    CLOSING,
+    HELD,
+    LOCKED,
+    OPEN,
+    OPENING,
+    People,
+    Rules,
+)
+
 BETWEEN, LANDING = 1, 2
 RAISED, UPDATED, CLEARED = 1, 2, 3
 DOORS_OPENED, CONDITION_ENDED, LATE_EVIDENCE = 1, 2, 3
 CERTAIN, PROBABLE, POSSIBLE = 0, 1, 2
-CLOSING, CLOSED, OPENING, OPEN, LOCKED, HELD = 1, 2, 3, 4, 5, 6
 LIFT = 0
 REACHES = {(k, c, r) for k in (1, 2) for c, r in ((1, 0), (2, 0), (3, 1), (3, 3))} | {(1, 3, 2)}
 VALUES = {
@@ -33,38 +43,15 @@ SHORT = {
 }
 
 
-@dataclass
-class Rules:
-    """Thresholds, in seconds as people say them."""
-
-    between_landings_window_s: float = 30
-    at_landing_window_s: float = 60
-    urgent_window_s: float = 10
-    doubtful_stop_windows: int = 3
-    moving_speed_mps: float = 0.05
-    release_hold_s: float = 1
-    interruption_s: float = 10
-    class_hold_s: float = 10
-    presence_stuck_openings: int = 20
-    unexplained_window_s: float = 240
-    unseen_window_s: float = 4 * 3600
-    silent_after_s: float = 45
-    empty_load_pct: float = 2
-    overload_pct: float = 110
-    unheard_doors_s: float = 5
-
-
 def us(seconds):
     return round(seconds * 1_000_000)
 
 
 @dataclass
-class Oracle:
+class Oracle(People):
     rules: Rules = field(default_factory=Rules)
     found: list = field(default_factory=list)
 
-    # what was last told of each thing; a thing never told is not in it
-    told: dict = field(default_factory=dict)
     mains_code: Any = None  # was code 41 in the last list of codes
     button_code: Any = None  # was code 90
     last_time: Any = None
@@ -75,13 +62,8 @@ class Oracle:
     open_from: Any = None  # since when they are open in the zone without a break
     open_for: int = 0  # ... and for how long they were before that
     let_out: bool = False  # ... together long enough to let people out
-    stays_open: bool = False  # they are, and were in the frame before
 
     # who is inside
-    latched: bool = False
-    stale: bool = False  # ... and not seen since a silence
-    openings: int = 0  # in which the presence sensor never changed
-    scale_openings: int = 0  # in which the scale never changed its word
     shut_since: Any = None  # at rest behind closed doors
     long_stay: bool = False  # the last stay behind closed doors was long
     at_landing_since: Any = None  # at rest in the zone, doors never told
@@ -93,7 +75,6 @@ class Oracle:
     tried: bool = False  # the doors began to open in this stop
     stop_mode: Any = None
     moved_unheard: bool = False  # in a silence that this frame ends
-    called: bool = False
     down: bool = False  # the button
     unanswered: bool = False  # its press: no doors have let people out since
     class_now: int = 0
@@ -163,22 +144,6 @@ class Oracle:
             if frame.get("button") == 0:
                 self.button_code = False
         return heard
-
-    def seen_people(self):
-        people = self.told.get("passenger")
-        return None if people is None else people > 0
-
-    def scale_word(self):
-        """ "empty", "somebody", or None if the load was never told."""
-        load = self.told.get("load_pct")
-        if load is None:
-            return None
-        return "empty" if load <= self.rules.empty_load_pct else "somebody"
-
-    def scale(self):
-        """The scale's word as far as it is believed."""
-        trusted = self.scale_openings < self.rules.presence_stuck_openings
-        return self.scale_word() if trusted else None
 
     def silent_from(self):
         return self.last_seen + us(self.rules.silent_after_s)
@@ -254,12 +219,6 @@ class Oracle:
         if goes_on and self.active:
             self.clear(time, CONDITION_ENDED)
 
-    def judge_emptied(self, at_rest):
-        """Open doors show an empty car though the zone says no landing: its switch sticks."""
-        zone, nobody = self.told.get("zone"), self.seen_people() is False
-        if at_rest and self.stays_open and zone == 0 and nobody and self.scale() == "empty":
-            self.latched = self.stale = False
-
     def judge_doors(self, time):
         """Return whether doors that had let people out are no longer open."""
         standing_open = self.told.get("door") == OPEN
@@ -317,19 +276,6 @@ class Oracle:
         somebody = inside == "yes" or perhaps
         return LANDING if self.told.get("zone") == 1 and shut and somebody else 0
 
-    def inside(self):
-        if self.latched:
-            doubted = self.stuck() or self.scale() == "empty"
-            return "unknown" if doubted else "yes"
-        if self.seen_people() is not None and not self.stuck():
-            claim = self.seen_people() or self.scale() == "somebody"
-            parted = self.told.get("door") in (OPENING, OPEN)
-            return "unknown" if claim and not parted else "no"
-        return "no" if self.scale() == "empty" and not self.called else "unknown"
-
-    def claimed(self):
-        return self.latched or self.scale() == "somebody"
-
     def explained(self):
         """Something tells why the doors stay closed."""
         return self.faulty() or self.called or self.tried
@@ -341,11 +287,6 @@ class Oracle:
         overloaded = told.get("load_pct", 0) > self.rules.overload_pct
         out_of_order = told.get("mode") in (5, 6) or told.get("safety_circuit") == 0
         return bool(faults or overloaded or out_of_order or self.mains_off())
-
-    def stuck(self):
-        return (
-            self.seen_people() is not None and self.openings >= self.rules.presence_stuck_openings
-        )
 
     def mode_allows(self):
         if self.stop_mode in (2, 3, 4):
