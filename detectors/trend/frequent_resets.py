@@ -224,8 +224,12 @@ def _told(
         kind=FindingKind.FREQUENT_RESETS,
         confidence=np.where(agree, Confidence.CERTAIN, Confidence.PROBABLE),
     )
-    criteria = {"out_of_service": sensed, "code_42": out, "code_40": back}
-    values = {"mode": mode, "five_resets_in_us": life.span_us, "floor": heard.held("floor")[at]}
+    criteria = {"was_out_of_service": sensed, "code_42_before": out, "code_40": back}
+    values = {
+        "mode_before": mode,
+        "five_resets_in_us": life.span_us,
+        "floor": heard.held("floor")[at],
+    }
     shown = ("window_us", "after_inspection_us", "restart_us")
     limit = limits_at(limits, shown, at)
     return (written(rule, heard.segments, events, criteria, values, limit),)

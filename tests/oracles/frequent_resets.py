@@ -116,8 +116,8 @@ class Oracle:
                 "reason": CONDITION_ENDED if cleared else 0,
                 "confidence": 0 if sure else 1,
                 "last_seen_us": self.last_seen,
-                "out_of_service": sensed,
-                "code_42": code_42,
+                "was_out_of_service": sensed,
+                "code_42_before": code_42,
                 "code_40": code_40,
                 "five_resets_in_us": None if cleared else time - self.resets[0],
             }
