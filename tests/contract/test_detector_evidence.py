@@ -152,7 +152,7 @@ def test_evidence_is_what_was_told_by_then(detector):
             for name, value in record.criteria.items():
                 assert value in criterion(name, now), (name, record, now)
             for name, value in record.thresholds.items():
-                wanted = limits(detector, name, params)
+                wanted = limits(detector, record.kind.slug, name, params)
                 assert wanted is None or value in wanted, (name, record, params)
             assert record.change is not Change.RAISED or says_why(record), record
     assert not once_only(detector, shown), "too little was compared"
@@ -182,10 +182,14 @@ def criterion(name, now):
     return [True, False, None]
 
 
-def limits(detector, name, params):
-    """Thresholds in force that may be called so, if any; a code does away with a window."""
-    named = {params[name]} if name in params else set()
-    found = named or {value for key, value in params.items() if key.endswith(f"_{name}")}
+def limits(detector, kind, name, params):
+    """Thresholds in force that may be called so, if any; a code does away with a window.
+
+    Of several, ``fails_to_close_window_us`` and its like, those of the finding's kind.
+    """
+    longer = {key.removesuffix(f"_{name}"): key for key in params if key.endswith(f"_{name}")}
+    own = [key for rule, key in longer.items() if rule in kind] or longer.values()
+    found = {params[key] for key in ([name] if name in params else own)}
     if name != "window_us":
         return found or None
     return None if detector.name in WINDOWS_DIFFER else found | {0}

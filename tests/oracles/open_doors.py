@@ -18,7 +18,7 @@ VALUES = {
 SHORT = {
     "unintended_movement_window_s": 1,
     "unintended_movement_bridge_s": 0.5,
-    "doors_open_running_window_s": 1,
+    "doors_open_running_window_s": 1.5,
 }
 REACHES = {(5, 1, 0), (5, 3, 2), (5, 3, 3), (6, 1, 0), (6, 3, 2), (6, 3, 3)}
 

@@ -1,7 +1,9 @@
 """The alarm button: promise 9, as stories of one lift."""
 
+import numpy as np
 import pytest
 
+from telemetry.batch import FrameBatch
 from telemetry.columns import Door, Unit
 from telemetry.findings import Change, ClearReason, Confidence
 from tests.unit.detectors.story import (
@@ -11,6 +13,7 @@ from tests.unit.detectors.story import (
     RUNNING,
     TRAPPED_AT_LANDING,
     RescueLift,
+    S,
     us,
 )
 
@@ -257,3 +260,14 @@ def test_button_and_code_are_merged(told, confidence):
     lift = RescueLift()
     (raised,) = lift.at(0, RUNNING, told)
     assert raised.confidence is confidence
+
+
+def test_presses_of_a_button_that_nobody_mends_are_counted_up_to_a_limit_and_stay_there():
+    lift, most, n = RescueLift(), 2**15 - 1, 2**16 + 20
+    nth = np.arange(n)
+    frames = FrameBatch.make(n, row=nth * 0, time_us=us(0) + nth * 20 * S, button=(nth + 1) % 2)
+    lift.bank.adopt(lift.bank.step(frames))
+    lift.at(20 * n, button=1)
+    lift.at(20 * (n + 1), button=0)
+    lift.at(20 * (n + 2), button=1)
+    assert presses(lift) == [most + 1] * 2

@@ -274,6 +274,18 @@ def test_a_stay_is_long_from_the_window_at_a_landing_on(stay_s, raised):
     assert lift.raised() == raised
 
 
+@pytest.mark.parametrize(("openings", "trusted"), [(9, True), (10, False)])
+def test_an_opening_after_a_long_stay_counts_as_ten(openings, trusted):
+    lift = RescueLift()
+    lift.at(0, TRAPPED_AT_LANDING)
+    lift.alive_until(100)
+    for start_s in range(100, 100 + 20 * (openings + 1), 20):
+        lift.at(start_s, OPEN_AT_LANDING, passenger=1)
+        lift.at(start_s + 10, TRAPPED_AT_LANDING)
+    lift.alive_until(600)
+    assert len(lift.raised()) == 1 + trusted
+
+
 def test_a_load_unseen_by_the_sensor_may_be_somebody_between_landings():
     lift = RescueLift()
     lift.at(0, TRAPPED_BETWEEN, passenger=0, load_pct=12.0)

@@ -24,6 +24,11 @@ def test_stops_that_agree_are_averaged():
     assert np.isnan(known_m)
 
 
+@pytest.mark.parametrize(("height_m", "credit"), [(0.01, 2), (0.011, 1), (-0.01, 2)])
+def test_stops_agree_up_to_ten_millimetres(height_m, credit):
+    assert after(0.0, height_m)[1] == credit
+
+
 def test_a_landing_is_known_after_as_many_stops_as_make_it_sure():
     assert np.isnan(after(12.0, 12.0, 12.0, 12.0)[2])
     assert after(12.0, 12.0, 12.0, 12.0, 12.009)[2] == 12.0

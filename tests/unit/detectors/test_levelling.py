@@ -39,7 +39,7 @@ def test_a_stop_beside_a_known_landing_is_found(height_m):
     assert first.values["error_m"] == pytest.approx(height_m - 12.0, abs=0.002)
 
 
-@pytest.mark.parametrize("height_m", [12.005, 11.992, 12.010])
+@pytest.mark.parametrize("height_m", [12.005, 11.992, 12.010, 12.012])
 def test_an_ordinary_stop_is_none(height_m):
     lift, at_s = learned()
     stops_at(lift, at_s, height_m)
