@@ -279,7 +279,7 @@ def _transitions(
     )
     criteria, values = evidence(judged, at)
     values["held_us"] = events.t_us - events.onset_us
-    values["unheard_us"] = events.t_us - events.last_seen_us
+    values["unheard_us"] = np.maximum(events.t_us - events.last_seen_us, 0)  # ends are dated back
     limits = {"window_us": pending.window_us[at], **limits_at(params, _SHOWN, at)}
     return (written(rule, judged.line.segments, events, criteria, values, limits),)
 

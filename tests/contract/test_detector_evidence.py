@@ -60,9 +60,6 @@ SEEN_AS_ONE_THING = {
 }
 """Columns that a rule shows and that can be but one thing, or are rarely another."""
 
-DATED_BACK = {"unheard_us"}
-"""Spans up to a transition, which may lie before the frame that made it known."""
-
 TOLD_BY = {"in_zone": "zone", "emergency_stop": "emergency_stop", "cover_open": "cover_open"}
 """Criteria that are a column and nothing else."""
 
@@ -147,7 +144,7 @@ def test_evidence_is_what_was_told_by_then(detector):
                 assert value == as_told(detector, name, now), (name, record, now)
                 shown[name].add(value)
             for name, value in record.values.items():
-                span = name.endswith("_us") and name not in DATED_BACK
+                span = name.endswith("_us")
                 assert not span or value is None or value >= 0, (name, record)
             for name, value in record.criteria.items():
                 assert value in criterion(name, now), (name, record, now)
