@@ -110,7 +110,9 @@ async def test_a_commit_cut_in_the_middle_is_neither_lost_nor_doubled(
 async def test_a_broker_that_stops_or_hangs_is_found_again(
     rig: MakeRig, frail_stack: Stack
 ) -> None:
-    run = await endure(rig, frail_stack, Outage.BROKER_STOPPED, Outage.BROKER_FROZEN)
+    # a frozen broker is found by its silence alone, and told of two seconds after that
+    outages = Outage.BROKER_STOPPED, Outage.BROKER_FROZEN
+    run = await endure(rig, frail_stack, *outages, lasts_s=10.0)
     assert run.report.stored == run.report.distinct
     restored = run.rig.desk.messages(RESTORED)
     assert [m.data["cause"] for m in restored] == ["broker", "broker"]
