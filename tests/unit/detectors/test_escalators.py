@@ -7,6 +7,7 @@ from tests.contract.detector_streams import (
     START_US,
     S,
 )
+from tests.unit.detectors.stairs_story import RUNS, STANDS, last, stairs
 from tests.unit.detectors.story import Lift
 
 OVERSPEED = FindingKind.ESCALATOR_OVERSPEED
@@ -15,27 +16,10 @@ HANDRAIL = FindingKind.HANDRAIL_DEVIATION
 STEP = FindingKind.STEP_MISSING
 RESTART = FindingKind.ESCALATOR_RESTART_PREVENTED
 
-RUNS = {
-    "unit": 1, "mode": 1, "car": 1, "direction": 1, "speed_mps": 0.5, "power": 0,
-    "safety_circuit": 1, "codes": (), "handrail_left_pct": 100.0, "handrail_right_pct": 100.0,
-    "step_frequency_hz": 1.25, "cover_open": 0, "emergency_stop": 0,
-}  # fmt: skip
-STANDS = {
-    **RUNS, "car": 0, "direction": 0, "speed_mps": 0.0, "handrail_left_pct": 0.0,
-    "handrail_right_pct": 0.0, "step_frequency_hz": 0.0,
-}  # fmt: skip
 CREEPS = {
     **RUNS, "speed_mps": 0.2, "handrail_left_pct": 40.0, "handrail_right_pct": 40.0,
     "step_frequency_hz": 0.5,
 }  # fmt: skip
-
-
-def stairs(**overrides):
-    return Lift(rated_speed_mps=0.5, **overrides)
-
-
-def last(unit, kind):
-    return [t for t in unit.found if t.kind == kind][-1]
 
 
 def test_ordinary_life_raises_nothing():
