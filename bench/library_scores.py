@@ -2,9 +2,9 @@
 
     python -m bench library_scores [--most 5000]
 
-Scores one scenario after another; those that live longer, the whole city and the weeks among them,
-have tables of their own. A false alarm here is an answer, too: look-alikes and lying sensors are in
-the library to be taken for something. What each scenario must show is judged by the tests.
+Scores one scenario after another; those of more lift-hours, the whole city and the weeks among
+them, have tables of their own. A false alarm here is an answer, too: look-alikes and lying sensors
+are in the library to be taken for something. What each scenario must show is judged by the tests.
 """
 
 import argparse
